@@ -1,0 +1,78 @@
+"""How a campaign begins: its starting model, built in or adopted, and its fixed settings on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.phases import run_phases
+from lib import files
+from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
+from lib.errors import BadModel
+from lib.job import Job, Label
+from lib.opening import WARM_PROBLEMS, Opening
+from lib.plan import Ground
+from lib.recipe import Recipe, load, override, with_verifiers
+from lib.small_model import SmallLlama
+from lib.strategy import Strategy
+from tasks.problems import draw
+from tasks.publish import publish
+from tasks.workshop import Workshop
+
+
+def open_campaign(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Strategy, shop: Workshop) -> None:
+    """Make or adopt the base model and write campaign.json; stopped half-way, the same call goes on."""
+    settings = source.model_dump(mode="json")
+    exclude: tuple[str, ...] = ()
+    replay: dict[str, tuple[str, ...]] = {}
+    if opening.model is None:
+        record = warm_start(folder.name, opening, source, shop)
+        folder.write_base(record)
+        base = record.made["policy"]
+        exclude = tuple(record.stages["main/sample"]["read"]["problems"])
+        replay = {"base": tuple(record.stages["main/filter"]["made"]["examples_sft"])}
+    else:
+        base = adopt(opening.model, folder.name, shop)
+    external = {
+        reference: {phase.role: adopt(reference.removeprefix("external:"), folder.name, shop)}
+        for phase, stage in recipe.stages()
+        for strategy in stage.run
+        for name in ("start_from", "reference")
+        if str(reference := getattr(strategy, name, "")).startswith("external:")
+    }
+    folder.create(
+        Campaign(
+            name=folder.name,
+            recipe_name=Path(opening.recipe).stem,
+            recipe=recipe.dump(),
+            seed=opening.seed,
+            problems=ProblemPlan(settings, dict(opening.counts), 0, exclude),
+            base={"policy": base},
+            replay=replay,
+            external=external,
+            rounds=opening.rounds,
+            attempts=opening.attempts,
+        )
+    )
+
+
+def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop) -> RoundRecord:
+    """The built-in model: initialised from the seed, then one pass of the warm_start recipe over worked solutions."""
+    label = Label(campaign, 0, "base", "initialise")
+    start = publish(shop, Job("initialise", label, {"model": SmallLlama().model_dump(mode="json")}, seed=opening.seed)).digest
+    problems = draw(ProblemPlan(source.model_dump(mode="json"), {"train": WARM_PROBLEMS}), "train", campaign, shop)
+    recipe = with_verifiers(override(load("warm_start")[0], opening.warm_start), source.verifiers())  # type: ignore[attr-defined]
+    models = {"base": {"policy": start}, "previous": {"policy": start}}
+    ground = Ground(Label(campaign, 0, "", ""), opening.seed, recipe.dump()["engine"], problems, (), models, {}, {})
+    record = RoundRecord(campaign, 0, 1, state="accepted", start={"policy": start})
+    run_phases(recipe, ground, record, shop, lambda _: None)
+    return record
+
+
+def adopt(source: str, campaign: str, shop: Workshop) -> str:
+    """Copy a model folder from outside into the store; returns its digest."""
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        raise BadModel(f"no model folder '{source}'; give a folder written by save_pretrained")
+    content = {str(p.relative_to(folder)): files.sha256_of(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    job = Job("adopt", Label(campaign, 0, "base", "adopt"), {"files": content}, outside={"source": str(folder.resolve())})
+    return publish(shop, job).digest

@@ -1,0 +1,134 @@
+"""What the flows of one campaign work at: its folder, its recipe and problems, the workshop, and the record they leave."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from flows.base import open_campaign
+from lib import campaign as campaigns
+from lib import home as homes
+from lib.campaign import Campaign, CampaignFolder, RoundRecord
+from lib.home import Home
+from lib.job import Label, Result
+from lib.opening import Opening
+from lib.plan import Ground
+from lib.publisher import Publisher
+from lib.recipe import Recipe
+from lib.strategy import UserCode
+from tasks.announce import announce_campaign, announce_round, show_progress
+from tasks.problems import problems
+from tasks.workshop import Workshop
+
+PROGRESS_SECONDS = 0.5
+"""Shortest time between two rewrites of progress.json."""
+
+PUBLISH_SECONDS = 60.0
+"""How long a command that is done waits for MLflow to take what is left; after that the outbox keeps it."""
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """Opened once per process and campaign; the flows below it share it."""
+
+    current: ClassVar[Desk | None] = None
+
+    def __init__(self, folder: CampaignFolder, shop: Workshop, publisher: Publisher) -> None:
+        self.folder = folder
+        self.shop = shop
+        self.publisher = publisher
+        self.campaign: Campaign = folder.load()
+        self.recipe = Recipe.model_validate(self.campaign.recipe)
+        self._shown = 0.0
+        self._notice = shop.notice
+        shop.notice = self._tell
+        self.problems = problems(self.campaign.problems, folder.name, shop)
+        announce_campaign(self.campaign, folder.home)
+        publisher.kick()
+
+    @classmethod
+    @contextmanager
+    def at(cls, name: str, *, opening: Opening | None = None, wait: bool = False, **settings: Any) -> Iterator[Desk]:
+        """The desk of a campaign: the open one, or a new one that holds the campaign while it is open.
+
+        A campaign that is not there is begun if an opening is given. Raises UnknownName where it is not, Held if another
+        process runs the campaign.
+        """
+        if cls.current is not None and cls.current.folder.name == name:
+            yield cls.current
+            return
+        home = homes.current()
+        folder = CampaignFolder(home, name)
+        if opening is None:
+            folder.load()  # says so at once where there is no such campaign
+        with folder.hold(wait=wait), _publishing(home) as publisher:
+            UserCode.allow(folder.code)
+            resolved = opening.resolve(folder) if opening is not None and not folder.exists else None
+            with Workshop.opened(home, code_root=folder.code, **settings) as shop:
+                if opening is not None and resolved is not None:
+                    open_campaign(folder, opening, *resolved, shop)
+                cls.current = cls(folder, shop, publisher)
+                try:
+                    yield cls.current
+                finally:
+                    cls.current = None
+
+    def ground(self, number: int, attempt: int) -> Ground:
+        """What a round stands on, from the campaign and the rounds that finished before it."""
+        before = [r for r in self.folder.finished() if (r.round, r.attempt) < (number, attempt)]
+        held_out = tuple(ref for split in self.problems if split != "train" for ref in self.problems[split])
+        return Ground(
+            label=Label(self.folder.name, number, "", "", attempt),
+            seed=self.campaign.seed,
+            engine=self.recipe.dump()["engine"],
+            problems=self.problems["train"],
+            held_out=held_out,
+            models=campaigns.models_by_reference(self.campaign, before),
+            earlier=_earlier(before),
+            replay=self.campaign.replay,
+        )
+
+    def finish(self, record: RoundRecord) -> None:
+        """Close a round: its record, then its place in the lineage."""
+        self.folder.write_round(record)
+        announce_round(record, self.campaign, self.shop)
+        self.publisher.kick()
+
+    def _tell(self, label: Label, done: int, total: int) -> None:
+        self._notice(label, done, total)
+        now = time.monotonic()
+        if now - self._shown < PROGRESS_SECONDS:
+            return
+        self._shown = now
+        share = (label.shard + done / max(total, 1)) / label.shards
+        self.folder.write_progress(
+            {"round": label.round, "attempt": label.attempt, "stage": label.stage_path, "share": round(share, 4)}
+        )
+        show_progress(label, share)
+
+
+@contextmanager
+def _publishing(home: Home) -> Iterator[Publisher]:
+    publisher = Publisher(home.outbox, home.mlflow_uri, log.warning)
+    try:
+        yield publisher
+    finally:
+        publisher.close(PUBLISH_SECONDS)
+
+
+def _earlier(before: list[RoundRecord]) -> dict[str, dict[str, tuple[Result, ...]]]:
+    found: dict[str, dict[str, tuple[Result, ...]]] = {}
+    for record in before:
+        for path, stage in record.stages.items():
+            if stage["verb"] != "filter":
+                continue
+            read = Result({name: tuple(refs) for name, refs in stage["read"].items()})
+            kinds = ["all"] if record.state == "rejected" else ["all", "accepted"]
+            for kind in kinds:
+                here = found.setdefault(path, {})
+                here[kind] = (*here.get(kind, ()), read)
+    return found

@@ -1,0 +1,61 @@
+"""One round: the phases in order, then evaluate, then the gate."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.desk import Desk
+from flows.phases import run_phases
+from lib.campaign import RoundRecord
+from lib.job import Result
+from lib.plan import Ground
+from tasks.evaluate import evaluate, items, metric_rows
+from tasks.stage import Finished
+
+
+@flow(name="round", flow_run_name="{campaign} round {number}")
+def run_round(campaign: str, number: int, attempt: int = 1) -> dict[str, Any]:
+    """Run one attempt at a round and return its record; what is in the store already is reused."""
+    with Desk.at(campaign) as desk:
+        started = time.monotonic()
+        ground = desk.ground(number, attempt)
+        record = RoundRecord(campaign, number, attempt, start=dict(ground.models["previous"]), flow_run=str(flow_run.id or ""))
+        run_phases(desk.recipe, ground, record, desk.shop, desk.folder.write_round)
+        evaluate_round(ground, record, desk)
+        record.seconds = time.monotonic() - started
+        desk.finish(record)
+        return asdict(record)
+
+
+def evaluate_round(ground: Ground, record: RoundRecord, desk: Desk) -> None:
+    """Measure the round's policy on validation, and let the gate's own split decide whether it becomes champion."""
+    model = {**record.start, **record.made}["policy"]
+    measure(model, "validation", ground, record, desk)
+    record.decision = decide(model, ground, record, desk)
+    record.state = "accepted" if record.decision["accepted"] else "rejected"
+
+
+def decide(model: str, ground: Ground, record: RoundRecord, desk: Desk) -> dict[str, Any]:
+    """The gate's word on a model, against the champion on the same problems; the first model has none to meet."""
+    gate = desk.recipe.gate
+    if gate is None:
+        return {"accepted": True, "sentence": "accepted: this recipe has no gate"}
+    new = items(measure(model, "gate", ground, record, desk), gate.metric, desk.shop)
+    if record.round == 0:
+        return asdict(gate.decide(new, None, ground.seed))
+    champion = evaluate(desk.recipe, ground.models["champion"]["policy"], "gate", desk.problems["gate"], ground, desk.shop)
+    return asdict(gate.decide(new, items(champion, gate.metric, desk.shop), ground.seed))
+
+
+def measure(model: str, split: str, ground: Ground, record: RoundRecord, desk: Desk) -> Finished:
+    """Evaluate one model on one split and put the figures into the record."""
+    finished = evaluate(desk.recipe, model, split, desk.problems[split], ground, desk.shop)
+    record.metrics.extend(metric_rows(finished, desk.shop))
+    finished.note(record, f"evaluate/{split}", "evaluate", Result({"problems": desk.problems[split]}))
+    desk.folder.write_round(record)
+    return finished

@@ -1,0 +1,238 @@
+"""A campaign on disk: its settings, its rounds, who holds it.
+
+campaigns/NAME/campaign.json             recipe, seed, problems, base models: fixed when the campaign is made
+campaigns/NAME/code/                     a copy of the user's recipe file and of its sibling modules
+campaigns/NAME/round-002/round.json      what round 2 did; round-002-attempt-2 where it was tried again
+campaigns/NAME/test.json                 the closing figures on the test split
+campaigns/NAME/progress.json             what runs now; rewritten as it goes
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lib.errors import Held, UnknownName, UserError
+from lib.files import locked, read_json, write_atomically, write_json
+from lib.home import Home
+from lib.recipe import Recipe
+
+FORMAT = 1
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+SPLITS = ("train", "validation", "gate", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemPlan:
+    """Which problems a campaign uses: a source's settings and how many of each split."""
+
+    source: dict[str, Any]
+    counts: dict[str, int]
+    seed: int = 0
+    exclude: tuple[str, ...] = ()
+    """References to problems that the base model was trained on; no round draws them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What is fixed about a campaign when it is made."""
+
+    name: str
+    recipe_name: str
+    recipe: dict[str, Any]
+    seed: int
+    problems: ProblemPlan
+    base: dict[str, str]
+    """Role → model digest of the starting models."""
+    replay: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Reference → the examples that its model was trained on before this campaign."""
+    external: dict[str, dict[str, str]] = field(default_factory=dict)
+    """`external:PATH` → role → model digest."""
+    rounds: int = 3
+    attempts: int = 1
+    """How often a round that the gate rejected is tried before the campaign goes on."""
+    format: int = FORMAT
+
+
+@dataclass(slots=True)
+class RoundRecord:
+    """What one attempt at a round did; written after every stage."""
+
+    campaign: str
+    round: int
+    attempt: int
+    state: str = "running"  # running, accepted, rejected
+    start: dict[str, str] = field(default_factory=dict)
+    """Role → the model that the round's `previous` was."""
+    made: dict[str, str] = field(default_factory=dict)
+    """Role → the model that the round made."""
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Stage path → verb, jobs (label, key, version, digest, reused), made and read references."""
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    decision: dict[str, Any] | None = None
+    flow_run: str = ""
+    seconds: float = 0.0
+
+
+class CampaignFolder:
+    """The folder of one campaign."""
+
+    def __init__(self, home: Home, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise UserError(f"'{name}' cannot name a campaign; use letters, digits, - and _, at most 63")
+        self.home = home
+        self.name = name
+        self.path = home.campaigns / name
+
+    @property
+    def exists(self) -> bool:
+        return (self.path / "campaign.json").is_file()
+
+    @property
+    def code(self) -> Path | None:
+        """The copy of the user's recipe, if the campaign has one."""
+        folder = self.path / "code"
+        return folder if folder.is_dir() else None
+
+    def create(self, campaign: Campaign) -> None:
+        """Write campaign.json; the folder then counts as a campaign."""
+        write_json(self.path / "campaign.json", asdict(campaign))
+
+    def load(self) -> Campaign:
+        """What campaign.json says. Raises UnknownName for a campaign that is not there."""
+        if not self.exists:
+            raise UnknownName("campaign", self.name, names(self.home), f"in {self.home.campaigns}")
+        values = read_json(self.path / "campaign.json")
+        if values.get("format", 0) > FORMAT:
+            raise UserError(
+                f"campaign '{self.name}' has format {values['format']}, this roundhouse knows {FORMAT}; use a newer one"
+            )
+        plan = values.pop("problems")
+        plan["exclude"] = tuple(plan["exclude"])
+        replay = {name: tuple(refs) for name, refs in values.pop("replay").items()}
+        return Campaign(**values, problems=ProblemPlan(**plan), replay=replay)
+
+    def recipe(self) -> Recipe:
+        return Recipe.model_validate(self.load().recipe)
+
+    def copy_code(self, recipe_file: Path) -> Path:
+        """Copy a user's recipe file and the modules beside it that it imports; returns the copy of the file."""
+        target = self.path / "code"
+        target.mkdir(parents=True, exist_ok=True)
+        for source in [recipe_file, *siblings(recipe_file)]:
+            shutil.copyfile(source, target / source.name)
+        return target / recipe_file.name
+
+    def round_path(self, number: int, attempt: int) -> Path:
+        again = f"-attempt-{attempt}" if attempt > 1 else ""
+        return self.path / f"round-{number:03d}{again}" / "round.json"
+
+    def write_round(self, record: RoundRecord) -> None:
+        write_json(self.round_path(record.round, record.attempt), asdict(record))
+
+    def write_base(self, record: RoundRecord) -> None:
+        """Keep how the campaign's base model was made, where it made one itself."""
+        write_json(self.path / "base" / "round.json", asdict(record))
+
+    def write_test(self, rows: list[dict[str, Any]]) -> None:
+        """Keep the closing figures on the test split."""
+        write_json(self.path / "test.json", rows)
+
+    def test(self) -> list[dict[str, Any]]:
+        """The closing figures, empty before the campaign is complete."""
+        path = self.path / "test.json"
+        return read_json(path) if path.is_file() else []
+
+    def rounds(self) -> list[RoundRecord]:
+        """Every attempt on record, in order of round and attempt; unfinished ones too."""
+        found = [RoundRecord(**read_json(path)) for path in sorted(self.path.glob("round-*/round.json"))]
+        return sorted(found, key=lambda r: (r.round, r.attempt))
+
+    def finished(self) -> list[RoundRecord]:
+        return [record for record in self.rounds() if record.state in ("accepted", "rejected")]
+
+    def write_progress(self, values: Mapping[str, Any]) -> None:
+        """Replace progress.json; it is for eyes only, so it is not flushed to the disk."""
+        aside = self.path / f".progress.{os.getpid()}"
+        aside.write_text(json.dumps(values), encoding="utf-8")
+        aside.replace(self.path / "progress.json")
+
+    def progress(self) -> dict[str, Any] | None:
+        path = self.path / "progress.json"
+        return read_json(path) if path.is_file() else None
+
+    def holder(self) -> dict[str, Any] | None:
+        """Who runs this campaign now (pid, host, command), or None."""
+        with locked(self.path / "campaign.lock", wait=False) as free:
+            if free:
+                return None
+        path = self.path / "holder.json"
+        return read_json(path) if path.is_file() else {"pid": "unknown", "host": socket.gethostname()}
+
+    @contextmanager
+    def hold(self, *, wait: bool) -> Iterator[None]:
+        """Run this campaign alone. Raises Held, saying who holds it, unless told to wait."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with locked(self.path / "campaign.lock", wait=wait) as held:
+            if not held:
+                who = self.holder() or {}
+                raise Held(
+                    f"campaign '{self.name}' is being run by process {who.get('pid')} on {who.get('host')}; "
+                    "wait for it with --wait, or stop that process"
+                )
+            write_atomically(self.path / "holder.json", json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+            try:
+                yield
+            finally:
+                (self.path / "holder.json").unlink(missing_ok=True)
+
+
+def names(home: Home) -> list[str]:
+    """Every campaign of a home."""
+    return sorted(p.parent.name for p in home.campaigns.glob("*/campaign.json"))
+
+
+def siblings(recipe_file: Path) -> list[Path]:
+    """The modules beside a recipe file that it imports, and those that they import."""
+    import ast
+
+    found: list[Path] = []
+    waiting = [recipe_file]
+    while waiting:
+        tree = ast.parse(waiting.pop().read_bytes())
+        tops = {a.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        tops |= {(n.module or "").partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        for top in sorted(tops):
+            file = recipe_file.parent / f"{top}.py"
+            if top and file.is_file() and file != recipe_file and file not in found:
+                found.append(file)
+                waiting.append(file)
+    return found
+
+
+def models_by_reference(campaign: Campaign, finished: list[RoundRecord]) -> dict[str, dict[str, str]]:
+    """`base`, `previous`, `champion` and `round:N` → role → model digest, from what has finished.
+
+    A rejected round stands under its own number only.
+    """
+    found: dict[str, dict[str, str]] = {"base": dict(campaign.base), **campaign.external}
+    best = dict(campaign.base)
+    for record in finished:
+        if record.round == 0:
+            continue
+        found[f"round:{record.round}"] = {**best, **record.made}
+        if record.state == "accepted":
+            best = {**best, **record.made}
+    found["previous"] = best
+    found["champion"] = best
+    return found

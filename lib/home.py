@@ -1,0 +1,56 @@
+"""Where everything that runs make is kept: one folder, `data/` here unless ROUNDHOUSE_HOME names another."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folders below one ROUNDHOUSE_HOME."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    @property
+    def campaigns(self) -> Path:
+        return self.root / "campaigns"
+
+    @property
+    def outbox(self) -> Path:
+        return self.root / "outbox"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "locks"
+
+    @property
+    def prefect(self) -> Path:
+        return self.root / "prefect"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLFLOW_TRACKING_URI if it is set, else a sqlite file in this home."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+
+
+def current() -> Home:
+    """The home that ROUNDHOUSE_HOME names, or ./data.
+
+    Raises UserError if the folder cannot be made or written.
+    """
+    root = Path(os.environ.get("ROUNDHOUSE_HOME") or "data").expanduser().resolve()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make {root}: {error.strerror}; set ROUNDHOUSE_HOME to a folder that can be written") from None
+    if not os.access(root, os.W_OK):
+        raise UserError(f"cannot write to {root}; set ROUNDHOUSE_HOME to a folder that can be written")
+    return Home(root)

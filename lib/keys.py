@@ -1,0 +1,196 @@
+"""Content keys: everything a stage's result depends on, and nothing else.
+
+A key is the sha256 of its ingredients' canonical JSON:
+
+    kind       the stage's verb
+    settings   the JSON of its strategies, engine settings and dtype among them
+    inputs     name → content digests of the tables it reads
+    models     role → digests of weights, tokenizer, chat template and configuration
+    code       module of ours → sha256 of its source, for every module reached from the stage function and the strategies
+    versions   distribution → version, for every distribution that this code imports
+    seed       the stage's seed
+
+Device, micro-batch, worker counts, campaign names and paths are not in it.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.errors import UserError
+from lib.files import sha256_of
+from lib.seeds import digest
+from lib.strategy import UserCode
+
+CARRIED = {
+    "transformers": ("tokenizers", "safetensors", "numpy"),
+    "trl": ("accelerate", "transformers", "torch"),
+    "peft": ("transformers", "torch"),
+}
+"""Distributions whose results are made by others that our own code may not import by name."""
+
+
+def key_of(ingredients: Mapping[str, Any]) -> str:
+    """The content key of a set of ingredients: 64 hex digits."""
+    return digest(dict(ingredients))
+
+
+def ingredients_of(
+    kind: str,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    models: Mapping[str, Mapping[str, str]],
+    seed: int,
+) -> dict[str, Any]:
+    """The ingredients of a stage's key; the code is found from the stage function and from every strategy in the settings."""
+    roots = {f"lib.stages.{kind}", *strategy_modules(settings)}
+    code, versions = closure(roots)
+    return {
+        "kind": kind,
+        "settings": dict(settings),
+        "inputs": dict(inputs),
+        "models": {role: dict(parts) for role, parts in models.items()},
+        "code": code,
+        "versions": versions,
+        "seed": seed,
+    }
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two sets of ingredients, in words: `settings.sampler.n: 8 → 16`, `code lib.samplers.rows`."""
+    found: list[str] = []
+    for part in ("kind", "settings", "inputs", "models", "code", "versions", "seed"):
+        before, after = dict(_leaves(old.get(part))), dict(_leaves(new.get(part)))
+        for name in sorted(before.keys() | after.keys()):
+            if before.get(name) != after.get(name):
+                found.append(_difference(part, name, before.get(name), after.get(name)))
+    return found
+
+
+def strategy_modules(settings: Any) -> Iterator[str]:
+    """The module of every strategy named anywhere in a settings value."""
+    if isinstance(settings, Mapping):
+        if isinstance(settings.get("strategy"), str):
+            yield settings["strategy"].partition(":")[0]
+        for value in settings.values():
+            yield from strategy_modules(value)
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            yield from strategy_modules(value)
+
+
+def closure(roots: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Modules of ours reached from `roots` with their source digests, and the distributions they import with versions."""
+    code: dict[str, str] = {}
+    outside: set[str] = set()
+    waiting = sorted(set(roots))
+    while waiting:
+        name = waiting.pop()
+        if name in code:
+            continue
+        file = _file_of(name)
+        if file is None:
+            raise UserError(f"module {name} has no source file to put into the content key")
+        code[name] = sha256_of(file)
+        for imported in _imports(file, name, file.stat().st_mtime_ns):
+            if _is_ours(imported):
+                waiting.append(imported)
+            else:
+                outside.add(imported.partition(".")[0])
+    return dict(sorted(code.items())), _versions(outside)
+
+
+def _is_ours(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top == "lib" or (UserCode.root is not None and (UserCode.root / f"{top}.py").is_file())
+
+
+def _file_of(module: str) -> Path | None:
+    if UserCode.root is not None and (UserCode.root / f"{module}.py").is_file():
+        return UserCode.root / f"{module}.py"
+    spec = importlib.util.find_spec(module)
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _imports(file: Path, module: str, _changed_at: int) -> tuple[str, ...]:
+    """Every module that a source file imports, at its top or nested in functions, with the packages that hold them."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names if _is_module(f"{base}.{alias.name}"))
+    for name in list(found):
+        found.update(name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1))
+    return tuple(sorted(name for name in found if name))
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".")
+    base = ".".join(parts[: len(parts) - node.level + 1])
+    return f"{base}.{node.module}" if node.module else base
+
+
+def _is_module(name: str) -> bool:
+    return _is_ours(name) and _safe_spec(name)
+
+
+def _safe_spec(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent is a module, not a package: the name is an attribute
+        return False
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+@functools.cache
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _versions(tops: set[str]) -> dict[str, str]:
+    names = {d for top in tops - set(sys.stdlib_module_names) for d in _distributions().get(top, [])}
+    names |= {carried for name in list(names) for carried in CARRIED.get(name, ())}
+    found = {name.lower(): _version(name) for name in names}
+    return {name: version for name, version in sorted(found.items()) if version is not None}
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list | tuple) and any(isinstance(v, Mapping) for v in value):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}.{index}" if path else str(index))
+    else:
+        yield path, value
+
+
+def _difference(part: str, name: str, before: Any, after: Any) -> str:
+    if part == "code":
+        return f"code of {name}" if before and after else f"code {'reached' if after else 'no longer reached'}: {name}"
+    if part == "versions":
+        return f"version of {name}: {before} → {after}"
+    if part in ("inputs", "models"):
+        return f"{part[:-1]} {name}"
+    return f"{part}{'.' + name if name else ''}: {before!r} → {after!r}"

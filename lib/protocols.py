@@ -1,0 +1,186 @@
+"""What each kind of strategy must offer, and the tables it works over.
+
+A stage's verb is found from the method that its strategy has: sample, verify, filter or build, train, evaluate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import pyarrow as pa
+
+from lib import records
+
+Report = Callable[[int, int], None]
+"""Called with (done, total) while a stage works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The rows of one shard that a stage reads; a table that nobody wrote is empty."""
+
+    problems: pa.Table
+    completions: pa.Table = field(default_factory=records.COMPLETIONS.empty)
+    verdicts: pa.Table = field(default_factory=records.VERDICTS.empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt to be completed `len(seeds)` times; each seed names one random stream (64 bits)."""
+
+    prompt_ids: Sequence[int]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One completion as an engine returns it. The end-of-text token, if sampled, is the last of `ids`.
+
+    `logprobs` are under the law that sampled (temperature and top_p applied), `logprobs_at_1` under the bare model;
+    both have one float per id. `entropy_mean` is in nats per token at temperature 1.
+    """
+
+    ids: list[int]
+    logprobs: list[float]
+    logprobs_at_1: list[float]
+    entropy_mean: float
+    finish_reason: str  # stop or length
+
+
+class Engine(Protocol):
+    """Where tokens come from: one loaded model."""
+
+    model_id: str
+
+    def render(self, messages: list[dict[str, str]]) -> list[int]:
+        """Token ids of a chat prompt, through the model's own chat template, ready for the answer."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of completion ids, special tokens left out."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a completion's text, followed by the end-of-text token."""
+        ...
+
+    def sample(
+        self, requests: Sequence[Request], *, temperature: float, top_p: float, max_new_tokens: int, report: Report
+    ) -> list[list[Sampled]]:
+        """For each request, one `Sampled` per seed, in order. temperature 0 is greedy."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a stage may use of the machine it runs on; never part of a key."""
+
+    device: str = "cpu"
+    micro_batch: int | None = None
+    """Rows held at once by an engine, or per optimizer micro-step; None lets the strategy choose."""
+    report: Report = lambda done, total: None
+
+
+@runtime_checkable
+class EngineFactory(Protocol):
+    """Settings of an engine (a strategy); `open` loads a model folder."""
+
+    def open(self, model: Path, model_id: str, machine: Machine) -> Engine: ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Writes completions for problems."""
+
+    def sample(self, tables: Tables, engines: Mapping[str, Engine], seed: int, report: Report) -> pa.Table:
+        """Rows of records.COMPLETIONS."""
+        ...
+
+    def owes(self, tables: Tables) -> int:
+        """How many completions `sample` must return for these tables, errored ones counted."""
+        ...
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """Judges completions."""
+
+    def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
+        """Rows of records.VERDICTS."""
+        ...
+
+    def owes(self, tables: Tables) -> int:
+        """How many verdicts `verify` must return for these tables."""
+        ...
+
+
+class Built(NamedTuple):
+    """What a builder makes: relations over records.EXAMPLES[kind], EXAMPLE_SOURCES and (completion_id, reason) drops."""
+
+    examples: Any
+    sources: Any
+    dropped: Any
+
+
+@runtime_checkable
+class Filter(Protocol):
+    """Says of every completion whether it stays."""
+
+    def filter(self, rows: Any) -> Any:
+        """A relation (completion_id, reason) over `rows` (lib.db.Rows); reason null means the completion stays."""
+        ...
+
+
+@runtime_checkable
+class Builder(Protocol):
+    """Makes examples of the completions that stayed; the last member of a filter stage."""
+
+    makes: ClassVar[str]
+    """The kind of example: a key of records.EXAMPLES."""
+
+    def build(self, rows: Any) -> Built: ...
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """Makes the next model."""
+
+    learns_from: ClassVar[str]
+    """The kind of example it reads: a key of records.EXAMPLES."""
+
+    def train(self, models: Mapping[str, Path], examples: pa.Table, out: Path, seed: int, machine: Machine) -> dict[str, float]:
+        """Train `models["start"]` (and, where the objective has one, against `models["reference"]`), save the new
+        model folder to `out` and return its closing figures (loss and the like)."""
+        ...
+
+
+class Evaluated(NamedTuple):
+    """Rows of records.METRICS and records.METRIC_ITEMS without model_id and split, which the stage fills in."""
+
+    metrics: list[dict[str, Any]]
+    items: list[dict[str, Any]]
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Measures a model from completions and verdicts; names the sampler and verifiers that feed it."""
+
+    def evaluate(self, tables: Tables) -> Evaluated: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a stage function (`lib.stages.<verb>:run`) is given; it writes its files into a folder and returns stats.
+
+    `settings` is the JSON of the stage's strategies; `inputs` maps a name to artifact folders, each holding
+    `<table name>.parquet` files; `models` maps a role to (model_id, model folder).
+    """
+
+    settings: dict[str, Any]
+    inputs: dict[str, list[Path]]
+    models: dict[str, tuple[str, Path]]
+    seed: int
+    machine: Machine

@@ -1,0 +1,235 @@
+"""A recipe: which strategies each stage of a round uses. A published method is a recipe of about twenty lines.
+
+A phase names its stages in order. Most have one of each kind, and then four slots say it all; in full it is a tuple of
+named stages, each reading the stage before it unless `reads` names others (`NAME` in this phase, `PHASE/NAME` elsewhere).
+Reading a stage also gives what that stage read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError, model_validator
+
+from lib import recipes
+from lib.engines.huggingface import Huggingface
+from lib.errors import RoundhouseError, UnknownName, UserError
+from lib.gate import Gate
+from lib.strategy import AnyStrategy, Settings, Strategy, UserCode
+
+Verb = Literal["sample", "verify", "filter", "train", "evaluate"]
+Accumulate = Literal["no", "accepted", "all"]
+
+METHODS: dict[str, tuple[str, ...]] = {
+    "sample": ("sample",),
+    "verify": ("verify",),
+    "filter": ("filter", "build"),
+    "train": ("train",),
+}
+"""Verb of a stage → the methods of which its strategies must have one."""
+
+
+class Stage(Settings):
+    """One named stage of a phase."""
+
+    verb: Verb
+    """What it does."""
+    run: tuple[AnyStrategy, ...] = ()
+    """Its strategies: one sampler or trainer, any number of verifiers, filters ending in a builder. A verify stage with
+    none takes the problem set's own verifiers."""
+    name: str = ""
+    """Its name in the phase; the verb unless given."""
+    reads: tuple[str, ...] = ()
+    """The stages it reads; the one before it unless given."""
+    accumulate: Accumulate = "no"
+    """Whether a filter stage also reads the completions of earlier rounds: none, those of accepted rounds, or all."""
+    undecided_limit: float = 0.05
+    """The share of undecided verdicts past which a verify stage fails."""
+
+    @model_validator(mode="after")
+    def _strategies_fit(self) -> Stage:
+        for strategy in self.run:
+            if not any(hasattr(strategy, method) for method in METHODS.get(self.verb, ())):
+                raise UserError(f"{type(strategy).__name__} cannot {self.verb}; give a strategy of lib/{self.verb}…")
+        if self.verb in ("sample", "train") and len(self.run) != 1:
+            raise UserError(f"stage '{self.label}' needs exactly one strategy, and has {len(self.run)}")
+        return self
+
+    @property
+    def label(self) -> str:
+        return self.name or self.verb
+
+
+class Phase(Settings):
+    """Stages in order for one role: the four slots, or `stages` in full."""
+
+    name: str = "main"
+    role: str = "policy"
+    """The role whose model is trained here."""
+    sampler: AnyStrategy | None = None
+    verifiers: tuple[AnyStrategy, ...] = ()
+    filters: tuple[AnyStrategy, ...] = ()
+    trainer: AnyStrategy | None = None
+    accumulate: Accumulate = "no"
+    stages: tuple[Stage, ...] = ()
+    """In full, instead of the four slots."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Phase:
+        slots = bool(self.sampler or self.verifiers or self.filters or self.trainer)
+        if slots == bool(self.stages):
+            raise UserError(f"phase '{self.name}' needs either the four slots (sampler, …) or stages, not both and not neither")
+        seen: set[str] = set()
+        for stage in self.pipeline:
+            if stage.label in seen:
+                raise UserError(f"phase '{self.name}' has two stages named '{stage.label}'; give one another name")
+            for name in stage.reads:
+                if "/" not in name and name not in seen:
+                    raise UnknownName("stage", name, seen, f"before '{stage.label}' in phase '{self.name}'")
+            seen.add(stage.label)
+        return self
+
+    @property
+    def pipeline(self) -> tuple[Stage, ...]:
+        """The stages in order, the four slots written out."""
+        if self.stages:
+            return self.stages
+        stages: list[Stage] = []
+        if self.sampler is not None:
+            stages.append(Stage(verb="sample", run=(self.sampler,)))
+            stages.append(Stage(verb="verify", run=self.verifiers))
+            stages.append(Stage(verb="filter", run=self.filters, accumulate=self.accumulate))
+        if self.trainer is not None:
+            stages.append(Stage(verb="train", run=(self.trainer,)))
+        return tuple(stages)
+
+
+class Recipe(Settings):
+    """The phases of a round, what measures its models, and what promotes them."""
+
+    phases: tuple[Phase, ...]
+    evaluators: tuple[AnyStrategy, ...]
+    engine: AnyStrategy = Huggingface()
+    """Where tokens come from."""
+    gate: Gate | None = Gate()
+    """What a new model must show to become champion; None promotes every model."""
+
+    def stages(self) -> Iterator[tuple[Phase, Stage]]:
+        """Every stage of a round, in order, with its phase."""
+        for phase in self.phases:
+            for stage in phase.pipeline:
+                yield phase, stage
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON values; `Recipe.model_validate` makes it again."""
+        return self.model_dump(mode="json")
+
+
+def names() -> list[str]:
+    """The recipes of lib/recipes."""
+    return sorted(p.stem for p in Path(str(recipes.__file__)).parent.glob("*.py") if p.stem != "__init__")
+
+
+def load(name_or_file: str) -> tuple[Recipe, str]:
+    """A recipe by the name of its file in lib/recipes, or from a user's Python file, with its docstring.
+
+    A user's file needs its folder allowed first (`strategy.UserCode.allow`). Raises UnknownName, or UserError if the
+    file has no RECIPE.
+    """
+    if name_or_file.endswith(".py"):
+        return _load_file(Path(name_or_file))
+    if name_or_file not in names():
+        raise UnknownName("recipe", name_or_file, names(), "in lib/recipes; a file's name must end in .py")
+    module = importlib.import_module(f"lib.recipes.{name_or_file}")
+    return module.RECIPE, (module.__doc__ or "").strip()
+
+
+def _load_file(path: Path) -> tuple[Recipe, str]:
+    if not path.is_file():
+        raise UserError(f"no recipe file {path}; give the path of a Python file with RECIPE = Recipe(...)")
+    if UserCode.root != path.parent.resolve():
+        raise UserError(f"{path} is not in the campaign's own folder of code")
+    try:
+        module = importlib.import_module(path.stem)
+    except RoundhouseError:
+        raise
+    except Exception as error:  # the user's file may raise anything; say which file and what
+        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    found = getattr(module, "RECIPE", None)
+    if not isinstance(found, Recipe):
+        raise UserError(f"{path} has no RECIPE = Recipe(...); add one")
+    return found, (module.__doc__ or "").strip()
+
+
+def override(recipe: Recipe, settings: dict[str, str]) -> Recipe:
+    """The recipe with settings changed by dotted path: `phases.0.sampler.n=16`, or `sampler.n=16` where one phase has it.
+
+    Values are JSON, or taken as text where they do not parse. Raises UnknownName with the near miss.
+    """
+    values = recipe.dump()
+    for path, text in settings.items():
+        _set(values, path, _value(text))
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"setting {where}: {first['msg']}; got {first.get('input')!r}") from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _set(values: dict[str, Any], path: str, value: Any) -> None:
+    parts = path.split(".")
+    if parts[0] not in Recipe.model_fields:
+        if parts[0] not in Phase.model_fields:
+            raise UnknownName("setting", parts[0], [*Recipe.model_fields, *Phase.model_fields], "at the start of a path")
+        having = [i for i, phase in enumerate(values["phases"]) if phase.get(parts[0])]
+        if len(having) != 1:
+            raise UserError(f"'{path}' fits {len(having)} phases; say which: phases.0.{path}")
+        parts = ["phases", str(having[0]), *parts]
+    here: Any = values
+    for part in parts[:-1]:
+        here = _step(here, part, path)
+    last = parts[-1]
+    if isinstance(here, list):
+        _step(here, last, path)
+        here[int(last)] = value
+    else:
+        _step(here, last, path)
+        here[last] = value
+
+
+def _step(here: Any, part: str, path: str) -> Any:
+    if isinstance(here, list):
+        if not part.isdigit() or int(part) >= len(here):
+            raise UnknownName("position", part, [str(i) for i in range(len(here))], f"in '{path}'")
+        return here[int(part)]
+    if not isinstance(here, dict) or part not in here:
+        raise UnknownName("setting", part, here if isinstance(here, dict) else (), f"in '{path}'")
+    return here[part]
+
+
+def with_verifiers(recipe: Recipe, own: tuple[Strategy, ...]) -> Recipe:
+    """The recipe with the problem set's own verifiers written where a stage or an evaluator names none."""
+    values = recipe.dump()
+    dumped = [strategy.model_dump(mode="json") for strategy in own]
+    for phase in values["phases"]:
+        if phase["sampler"] and not phase["verifiers"]:
+            phase["verifiers"] = dumped
+        for stage in phase["stages"]:
+            if stage["verb"] == "verify" and not stage["run"]:
+                stage["run"] = dumped
+    for evaluator in values["evaluators"]:
+        if "verifiers" in evaluator and not evaluator["verifiers"]:
+            evaluator["verifiers"] = dumped
+    return Recipe.model_validate(values)

@@ -1,0 +1,45 @@
+"""Problems of one split, divided into shards by a prefix of the problem id so that a born problem disturbs one shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lib import records, tables
+from lib.errors import BadProblems
+from lib.protocols import Work
+from lib.stages.reading import table_of
+from lib.strategy import load
+
+SHARD = 256
+"""Problems of a shard, at most about twice this many."""
+
+
+def run(work: Work, out: Path) -> dict[str, Any]:
+    """Write shard-NN/problems.parquet; raises BadProblems if the set has none for this split."""
+    source = load(work.settings["source"])
+    split = work.settings["split"]
+    seen = set(table_of(work.inputs.get("exclude", []), records.PROBLEMS)["problem_id"].to_pylist())
+    problems = source.problems(split, work.settings["count"], work.seed, seen)
+    if not problems.num_rows:
+        raise BadProblems(f"{type(source).__name__} has no problems for split '{split}'; choose another set or split")
+    shards = divide(problems)
+    for index, shard in enumerate(shards):
+        folder = out / f"shard-{index:03d}"
+        folder.mkdir()
+        tables.write(shard, records.PROBLEMS, folder / "problems.parquet")
+    return {"rows": {"problems": problems.num_rows}, "shards": len(shards)}
+
+
+def divide(problems: pa.Table) -> list[pa.Table]:
+    """The table in 2^b shards by the first b bits of the problem id; an empty bucket makes no shard."""
+    bits = max(0, (problems.num_rows // SHARD).bit_length() - 1) if problems.num_rows > SHARD else 0
+    buckets = [int(problem_id[:8], 16) >> (32 - bits) for problem_id in problems["problem_id"].to_pylist()]
+    found = []
+    for bucket in range(2**bits):
+        rows = [row for row, its in enumerate(buckets) if its == bucket]
+        if rows:
+            found.append(problems.take(rows))
+    return found

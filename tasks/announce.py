@@ -1,0 +1,142 @@
+"""What a campaign tells the outside: lineage events for MLflow, progress and figures for the Prefect UI."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.context import FlowRunContext
+
+from lib import events, seeds
+from lib.campaign import Campaign, RoundRecord
+from lib.home import Home
+from lib.job import Label
+from lib.records import TABLES
+from tasks.workshop import Workshop
+
+_progress: ContextVar[dict[str, UUID] | None] = ContextVar("_progress", default=None)
+
+
+def show_progress(label: Label, share: float) -> None:
+    """Set the stage's progress artifact on the flow run's page, in per cent; outside a flow run there is no page."""
+    if FlowRunContext.get() is None:
+        return
+    shown = _progress.get()
+    if shown is None:
+        shown = {}
+        _progress.set(shown)
+    stage = f"{label.campaign}-r{label.round}-{label.stage_path}"
+    percent = 100.0 * share
+    if stage in shown:
+        update_progress_artifact(shown[stage], progress=percent)
+        return
+    made = create_progress_artifact(progress=percent, key=_artifact_key(label), description=stage)
+    shown[stage] = made if isinstance(made, UUID) else UUID(str(made))
+
+
+def _artifact_key(label: Label) -> str:
+    words = f"{label.campaign}-r{label.round}-{label.phase}-{label.stage}".lower()
+    return "".join(c if c.isalnum() else "-" for c in words)
+
+
+def announce_campaign(campaign: Campaign, home: Home) -> None:
+    """Queue the campaign's event; the same campaign said again is the same event."""
+    events.put(
+        home.outbox,
+        events.CampaignEvent(
+            campaign=campaign.name,
+            recipe=campaign.recipe_name,
+            recipe_digest=seeds.digest(campaign.recipe),
+            seed=campaign.seed,
+            models=tuple(_model(role, digest) for role, digest in sorted(campaign.base.items())),
+            settings={"rounds": str(campaign.rounds), "problems": seeds.canonical(campaign.problems.counts)},
+        ),
+    )
+
+
+def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> None:
+    """Queue a finished round's events and put its figures on the flow run's page."""
+    decision = record.decision or {}
+    events.put(
+        shop.home.outbox,
+        events.RoundEvent(
+            campaign=record.campaign,
+            round=record.round,
+            attempt=record.attempt,
+            datasets=tuple(_datasets(record, shop)),
+            models_in=tuple(_model(role, digest) for role, digest in sorted(record.start.items())),
+            models_out=tuple(_model(role, digest) for role, digest in sorted(record.made.items())),
+            params={"recipe": campaign.recipe_name, "seed": str(campaign.seed)},
+            metrics=_stage_metrics(record, shop),
+            accepted=record.state == "accepted",
+            reason=str(decision.get("sentence", "")),
+            flow_run=record.flow_run,
+        ),
+    )
+    announce_metrics(record.metrics, record.campaign, record.round, record.attempt, shop)
+    if FlowRunContext.get() is not None:
+        create_table_artifact(
+            table=[{k: row[k] for k in ("split", "evaluator", "metric", "slice", "value", "stderr")} for row in record.metrics],
+            key=_artifact_key(Label(record.campaign, record.round, "round", "metrics")),
+            description=f"{record.campaign} round {record.round}: {decision.get('sentence', '')}",
+        )
+
+
+def announce_metrics(rows: list[dict[str, Any]], campaign: str, round_number: int, attempt: int, shop: Workshop) -> None:
+    """Queue the evaluate events of metric rows, one for each model and split."""
+    for model, split in dict.fromkeys((row["model_id"], row["split"]) for row in rows):
+        measures = tuple(
+            events.Measure(row["metric"], row["slice"], row["value"], row["stderr"], row["n"])
+            for row in rows
+            if (row["model_id"], row["split"]) == (model, split)
+        )
+        events.put(
+            shop.home.outbox,
+            events.EvaluateEvent(campaign, round_number, attempt, _model("policy", model), split, measures),
+        )
+
+
+def _model(role: str, digest: str) -> events.ModelRef:
+    return events.ModelRef(role, digest, f"store/artifacts/{digest[:2]}/{digest}")
+
+
+def _datasets(record: RoundRecord, shop: Workshop) -> list[events.DatasetRef]:
+    """Every table artifact that the round's own stages made or read, once each."""
+    found: dict[tuple[str, str], events.DatasetRef] = {}
+    for path, stage in record.stages.items():
+        if stage["verb"] == "evaluate":
+            continue
+        rows = {job["digest"]: shop.store.read(job["key"], job["version"]).rows for job in stage["jobs"]}
+        for table, references in stage["made"].items():
+            if table not in TABLES:
+                continue
+            for reference in references:
+                found[table, reference] = events.DatasetRef(
+                    name=table,
+                    context=path,
+                    digest=shop.store.content(reference),
+                    uri=f"store/artifacts/{reference[:2]}/{reference}",
+                    rows=rows.get(reference, {}).get(table, 0),
+                    schema=TABLES[table].id,
+                )
+    return list(found.values())
+
+
+def _stage_metrics(record: RoundRecord, shop: Workshop) -> dict[str, float]:
+    """`stage/name` → figure, summed over a stage's shards, from what was measured while they were made."""
+    found: dict[str, float] = {}
+    for path, stage in record.stages.items():
+        if stage["verb"] == "evaluate":
+            continue
+        for job in stage["jobs"]:
+            for name, value in shop.store.stats(job["key"], job["version"]).items():
+                if isinstance(value, bool) or not isinstance(value, int | float) or name in UNTOLD:
+                    continue
+                found[f"{path}/{name}"] = found.get(f"{path}/{name}", 0.0) + float(value)
+    return found
+
+
+UNTOLD = {"micro_batch", "max_rss_bytes", "cuda_max_bytes", "cpu_seconds", "seconds"}
+"""Stats that differ from run to run: left out of events, so that a replay says the same words."""

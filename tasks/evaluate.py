@@ -1,0 +1,51 @@
+"""Evaluate: measure one model on one split, with the same draws for every model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from lib import plan, records, tables
+from lib.job import Result
+from lib.plan import Ground
+from lib.recipe import Recipe
+from tasks.publish import publish, publish_all
+from tasks.stage import Finished
+from tasks.verify import refuse_undecided
+from tasks.workshop import Done, Workshop
+
+UNDECIDED_LIMIT = 0.05
+"""The share of undecided verdicts past which an evaluation is refused."""
+
+
+def evaluate(recipe: Recipe, model: str, split: str, problems: tuple[str, ...], ground: Ground, shop: Workshop) -> Finished:
+    """Metrics and per-item rows of every evaluator of the recipe."""
+    jobs: list[Done] = []
+    measured: list[Done] = []
+    for evaluator in recipe.evaluators:
+        sampled = publish_all(shop, plan.evaluate_sample_jobs(evaluator, model, split, problems, ground))
+        completions = tuple(d.digest for d in sampled)
+        verified = publish_all(shop, plan.evaluate_verify_jobs(evaluator, split, problems, completions, ground))
+        refuse_undecided(f"evaluate {split}", UNDECIDED_LIMIT, verified, shop)
+        fed = Result({"problems": problems, "completions": completions, "verdicts": tuple(d.digest for d in verified)})
+        measured.append(publish(shop, plan.evaluate_job(evaluator, model, split, fed, ground)))
+        jobs += [*sampled, *verified, measured[-1]]
+    digests = tuple(d.digest for d in measured)
+    return Finished(Result({"metrics": digests, "metric_items": digests}), jobs)
+
+
+def metric_rows(finished: Finished, shop: Workshop) -> list[dict[str, Any]]:
+    """The metrics of a finished evaluation, as rows."""
+    paths = [shop.store.folder(ref) / "metrics.parquet" for ref in finished.result.made["metrics"]]
+    return tables.read(paths, records.METRICS).to_pylist()
+
+
+def items(finished: Finished, metric: str, shop: Workshop) -> pa.Table:
+    """The per-item rows of the first evaluator that has this metric, with whatever else it measured per item."""
+    found = [
+        tables.read(shop.store.folder(ref) / "metric_items.parquet", records.METRIC_ITEMS)
+        for ref in finished.result.made["metric_items"]
+    ]
+    having = [table for table in found if metric in table["metric"].unique().to_pylist()]
+    return (having or found)[0]

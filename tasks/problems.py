@@ -1,0 +1,25 @@
+"""Problems: the rows of every split that a campaign uses, in shards."""
+
+from __future__ import annotations
+
+from lib.campaign import ProblemPlan
+from lib.job import Job, Label
+from tasks.publish import publish
+from tasks.workshop import Workshop
+
+
+def problems(problem_plan: ProblemPlan, campaign: str, shop: Workshop) -> dict[str, tuple[str, ...]]:
+    """Split → references to the shards of its problems."""
+    return {split: draw(problem_plan, split, campaign, shop) for split in problem_plan.counts}
+
+
+def draw(problem_plan: ProblemPlan, split: str, campaign: str, shop: Workshop) -> tuple[str, ...]:
+    """References to the shards of one split's problems."""
+    job = Job(
+        "problems",
+        Label(campaign, 0, "problems", split),
+        {"source": problem_plan.source, "split": split, "count": problem_plan.counts[split]},
+        {"exclude": problem_plan.exclude} if split == "train" and problem_plan.exclude else {},
+        seed=problem_plan.seed,
+    )
+    return tuple(shop.store.folders(publish(shop, job).digest))

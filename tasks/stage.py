@@ -1,0 +1,35 @@
+"""What every stage hands back to its flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lib.campaign import RoundRecord
+from lib.job import Result
+from tasks.workshop import Done
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A finished stage: its result for the stages after it, and its jobs for the record."""
+
+    result: Result
+    jobs: list[Done]
+
+    def note(self, record: RoundRecord, path: str, verb: str, read: Result) -> None:
+        """Put this stage into a round's record."""
+        record.stages[path] = {
+            "verb": verb,
+            "jobs": [
+                {
+                    "label": str(done.label),
+                    "key": done.publication.key,
+                    "version": done.publication.version,
+                    "digest": done.digest,
+                    "reused": done.reused,
+                }
+                for done in self.jobs
+            ],
+            "made": {name: list(refs) for name, refs in self.result.made.items()},
+            "read": {name: list(refs) for name in ("problems", "completions", "verdicts") if (refs := read.every(name))},
+        }

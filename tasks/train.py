@@ -1,0 +1,17 @@
+"""Train: make the next model from the examples."""
+
+from __future__ import annotations
+
+from lib import plan
+from lib.job import Result
+from lib.plan import Ground
+from lib.recipe import Phase, Stage
+from tasks.publish import publish
+from tasks.stage import Finished
+from tasks.workshop import Workshop
+
+
+def train(phase: Phase, stage: Stage, read: Result, ground: Ground, shop: Workshop) -> Finished:
+    """The new model of the phase's role."""
+    done = publish(shop, plan.train_job(phase, stage, read, ground))
+    return Finished(Result({"model": (done.digest,)}, (read,)), [done])

@@ -1,0 +1,167 @@
+"""What the tasks of one flow run share: the store, the child sessions, what is forced, and who is told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lib import keys
+from lib.errors import UserError
+from lib.home import Home
+from lib.job import Job, Label
+from lib.protocols import Machine, Work
+from lib.store import Publication, Store
+from lib.worker import Session
+
+TIMEOUT_SECONDS = {"train": 24 * 3600.0}
+"""Longest run of a job by its kind; others get an hour."""
+
+Notice = Callable[[Label, int, int], None]
+"""Called with (label, done, total) while a job works, and with done == total when it is finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job whose result is in the store."""
+
+    label: Label
+    publication: Publication
+    reused: bool
+
+    @property
+    def digest(self) -> str:
+        return self.publication.digest
+
+
+class Workshop:
+    """One per flow run; closes its children with it."""
+
+    current: ClassVar[Workshop | None] = None
+    """The workshop that is open in this process, for the flows below the one that opened it."""
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        code_root: Path | None = None,
+        forced: frozenset[str] = frozenset(),
+        remake: bool = False,
+        notice: Notice = lambda label, done, total: None,
+    ) -> None:
+        self.home = home
+        self.store = Store(home.store)
+        self.forced = forced
+        self.remake = remake
+        self.notice = notice
+        self.device = os.environ.get("ROUNDHOUSE_DEVICE") or ("cuda:0" if Path("/dev/nvidia0").exists() else "cpu")
+        self._identities: dict[str, dict[str, str]] = {}
+        self._sessions = {
+            needs: Session(
+                device=self.device, needs_device=needs, lock_folder=home.locks, environment=dict(os.environ), code_root=code_root
+            )
+            for needs in (True, False)
+        }
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, home: Home, **settings: Any) -> Iterator[Workshop]:
+        """The open workshop of this process, or a new one that is closed again."""
+        if cls.current is not None:
+            yield cls.current
+            return
+        shop = cls(home, **settings)
+        cls.current = shop
+        try:
+            yield shop
+        finally:
+            cls.current = None
+            shop.close()
+
+    def close(self) -> None:
+        """Kill the children; the device is free afterwards."""
+        for session in self._sessions.values():
+            session.close()
+
+    def key_of(self, job: Job) -> tuple[str, dict[str, Any]]:
+        """A job's key and its ingredients."""
+        ingredients = job.ingredients(self.store, {digest: self.identity(digest) for digest in job.models.values()})
+        return keys.key_of(ingredients), ingredients
+
+    def identity(self, model: str) -> dict[str, str]:
+        """The digests of a model's weights, tokenizer, chat template and configuration."""
+        from lib import models
+
+        if model not in self._identities:
+            self.store.verify(model)
+            self._identities[model] = models.identity(self.store.folder(model))
+        return self._identities[model]
+
+    def is_forced(self, job: Job) -> bool:
+        """Whether this job's cache is to be passed over once."""
+        return job.label.stage_path in self.forced or job.label.stage in self.forced
+
+    def known(self, job: Job, key: str) -> Publication | None:
+        """What the store has for a key, verified.
+
+        Raises UserError where something was lost that could not be made again in the same way.
+        """
+        found = self.store.lookup(key)
+        if found is None and self.store.is_lost(key) and job.kind == "sample" and self.device != "cpu" and not self.remake:
+            raise UserError(
+                f"{job.label}: its completions were lost or damaged and would not come out the same again; use --remake"
+            )
+        return found
+
+    def make(self, job: Job, key: str, ingredients: Mapping[str, Any]) -> Publication:
+        """Run a job in a child and publish what it wrote, unless somebody else does so first."""
+        with self.store.key_lock(key, wait=False) as held:
+            if held:
+                return self._made(job, key, ingredients)
+        self._sessions[True].release()  # never wait for a key while holding a device
+        with self.store.key_lock(key, wait=True):
+            return self._made(job, key, ingredients)
+
+    def _made(self, job: Job, key: str, ingredients: Mapping[str, Any]) -> Publication:
+        found = None if self.is_forced(job) else self.known(job, key)
+        if found is not None:
+            return found
+        started = time.monotonic()
+        with self.store.workspace() as out:
+            result = self._sessions[job.needs_device].run(
+                f"lib.stages.{job.kind}:run",
+                self._work(job),
+                out,
+                timeout_seconds=TIMEOUT_SECONDS.get(job.kind, 3600.0),
+                report=lambda done, total: self.notice(job.label, done, total),
+                memory_key=f"{job.kind}:{sorted(job.models.values())}:{job.settings.get('sampler', {}).get('max_new_tokens', '')}",
+            )
+            measured = {
+                **{name: value for name, value in result.stats.items() if name != "rows"},
+                **asdict(result.usage),
+                "seconds": time.monotonic() - started,
+                "micro_batch": result.micro_batch,
+                "device": self.device,
+                "label": str(job.label),
+            }
+            return self.store.publish(out, key, ingredients, result.stats.get("rows", {}), measured)
+
+    def _work(self, job: Job) -> Work:
+        inputs = {name: [self.store.folder(ref) for ref in refs] for name, refs in job.inputs.items()}
+        inputs |= {name: [Path(source)] for name, source in job.outside.items()}
+        models = {role: (digest, self.store.folder(digest)) for role, digest in job.models.items()}
+        return Work(job.settings, inputs, models, job.seed, Machine(device=self.device))
+
+
+def check_free(folder: Path, needed_bytes: int) -> None:
+    """Raise UserError unless the disk of a folder has this much room."""
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    if free < needed_bytes:
+        raise UserError(
+            f"the disk that holds {folder} has {free / 1e6:.0f} MB free and this needs {needed_bytes / 1e6:.0f} MB; free some"
+        )
