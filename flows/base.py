@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.utilities.annotations import quote
 
 from flows.phases import run_phases
 from lib import files
 from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
 from lib.errors import BadModel
+from lib.home import Home
 from lib.job import Job, Label
 from lib.opening import WARM_PROBLEMS, Opening
 from lib.plan import Ground
+from lib.problems.countdown import Countdown
 from lib.recipe import Recipe, load, override, with_verifiers
 from lib.small_model import SmallLlama
 from lib.strategy import Strategy
 from tasks.problems import draw
 from tasks.publish import publish
-from tasks.workshop import Workshop
+from tasks.workshop import Notice, Workshop
 
 
 def open_campaign(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Strategy, shop: Workshop) -> None:
@@ -66,6 +72,18 @@ def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop
     record = RoundRecord(campaign, 0, 1, state="accepted", start={"policy": start})
     run_phases(recipe, ground, record, shop, lambda _: None)
     return record
+
+
+def make_model(opening: Opening, home: Home, notice: Notice) -> str:
+    """Build and warm-start the built-in model with no campaign around it; returns its digest."""
+    with Workshop.opened(home, notice=notice) as shop:
+        return make_base(opening.model_dump(), quote(shop))
+
+
+@flow(name="model-new")
+def make_base(opening: dict[str, Any], shop: Workshop) -> str:
+    """The warm start as a flow of its own."""
+    return warm_start("base", Opening.model_validate(opening), Countdown(), shop).made["policy"]
 
 
 def adopt(source: str, campaign: str, shop: Workshop) -> str:

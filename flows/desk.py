@@ -78,24 +78,13 @@ class Desk:
                     cls.current = None
 
     def ground(self, number: int, attempt: int) -> Ground:
-        """What a round stands on, from the campaign and the rounds that finished before it."""
-        before = [r for r in self.folder.finished() if (r.round, r.attempt) < (number, attempt)]
-        held_out = tuple(ref for split in self.problems if split != "train" for ref in self.problems[split])
-        return Ground(
-            label=Label(self.folder.name, number, "", "", attempt),
-            seed=self.campaign.seed,
-            engine=self.recipe.dump()["engine"],
-            problems=self.problems["train"],
-            held_out=held_out,
-            models=campaigns.models_by_reference(self.campaign, before),
-            earlier=_earlier(before),
-            replay=self.campaign.replay,
-        )
+        """What a round stands on."""
+        return ground_of(self.folder, self.campaign, self.problems, number, attempt)
 
     def finish(self, record: RoundRecord) -> None:
-        """Close a round: its record, then its place in the lineage."""
+        """Close a round: first its events, which said twice are said once, then its record, which makes it finished."""
+        record.event = announce_round(record, self.campaign, self.shop)
         self.folder.write_round(record)
-        announce_round(record, self.campaign, self.shop)
         self.publisher.kick()
 
     def _tell(self, label: Label, done: int, total: int) -> None:
@@ -105,10 +94,23 @@ class Desk:
             return
         self._shown = now
         share = (label.shard + done / max(total, 1)) / label.shards
-        self.folder.write_progress(
-            {"round": label.round, "attempt": label.attempt, "stage": label.stage_path, "share": round(share, 4)}
-        )
+        self.folder.write_progress({"round": label.round, "attempt": label.attempt, "stage": label.stage_path, "share": round(share, 4)})
         show_progress(label, share)
+
+
+def ground_of(folder: CampaignFolder, campaign: Campaign, problems: dict[str, tuple[str, ...]], number: int, attempt: int) -> Ground:
+    """What a round stands on, from the campaign and the rounds that finished before it."""
+    before = [record for record in folder.finished() if (record.round, record.attempt) < (number, attempt)]
+    return Ground(
+        label=Label(folder.name, number, "", "", attempt),
+        seed=campaign.seed,
+        engine=campaign.recipe["engine"],
+        problems=problems["train"],
+        held_out=tuple(ref for split in problems if split != "train" for ref in problems[split]),
+        models=campaigns.models_by_reference(campaign, before),
+        earlier=_earlier(before),
+        replay=campaign.replay,
+    )
 
 
 @contextmanager

@@ -19,12 +19,13 @@ from tasks.stage import Finished
 
 
 @flow(name="round", flow_run_name="{campaign} round {number}")
-def run_round(campaign: str, number: int, attempt: int = 1) -> dict[str, Any]:
+def run_round(campaign: str, number: int, attempt: int = 1, supersedes: str = "") -> dict[str, Any]:
     """Run one attempt at a round and return its record; what is in the store already is reused."""
     with Desk.at(campaign) as desk:
         started = time.monotonic()
         ground = desk.ground(number, attempt)
-        record = RoundRecord(campaign, number, attempt, start=dict(ground.models["previous"]), flow_run=str(flow_run.id or ""))
+        record = RoundRecord(campaign, number, attempt, start=dict(ground.models["previous"]), supersedes=supersedes)
+        record.flow_run = str(flow_run.id or "")
         run_phases(desk.recipe, ground, record, desk.shop, desk.folder.write_round)
         evaluate_round(ground, record, desk)
         record.seconds = time.monotonic() - started

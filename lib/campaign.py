@@ -81,6 +81,10 @@ class RoundRecord:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     decision: dict[str, Any] | None = None
     flow_run: str = ""
+    event: str = ""
+    """Id of the round's event in the lineage."""
+    supersedes: str = ""
+    """Event id of the round that this one is a rerun of."""
     seconds: float = 0.0
 
 
@@ -114,9 +118,7 @@ class CampaignFolder:
             raise UnknownName("campaign", self.name, names(self.home), f"in {self.home.campaigns}")
         values = read_json(self.path / "campaign.json")
         if values.get("format", 0) > FORMAT:
-            raise UserError(
-                f"campaign '{self.name}' has format {values['format']}, this roundhouse knows {FORMAT}; use a newer one"
-            )
+            raise UserError(f"campaign '{self.name}' has format {values['format']}, this roundhouse knows {FORMAT}; use a newer one")
         plan = values.pop("problems")
         plan["exclude"] = tuple(plan["exclude"])
         replay = {name: tuple(refs) for name, refs in values.pop("replay").items()}
@@ -157,6 +159,30 @@ class CampaignFolder:
         """Every attempt on record, in order of round and attempt; unfinished ones too."""
         found = [RoundRecord(**read_json(path)) for path in sorted(self.path.glob("round-*/round.json"))]
         return sorted(found, key=lambda r: (r.round, r.attempt))
+
+    def record(self, number: int) -> RoundRecord:
+        """The last attempt at a round. Raises UnknownName for a round that did not begin."""
+        found = [record for record in self.rounds() if record.round == number]
+        if not found:
+            self.load()
+            raise UnknownName("round", str(number), [str(r.round) for r in self.rounds()], f"in campaign '{self.name}'")
+        return found[-1]
+
+    def stage_of(self, number: int, stage: str) -> str:
+        """The path of a round's stage from its name or path. Raises UnknownName, or UserError where two phases have it."""
+        paths = list(self.record(number).stages)
+        having = [path for path in paths if stage in (path, path.partition("/")[2])]
+        if not having:
+            raise UnknownName("stage", stage, paths, f"in round {number} of campaign '{self.name}'")
+        if len(having) > 1:
+            raise UserError(f"round {number} has several stages '{stage}': {', '.join(having)}; name one of these")
+        return having[0]
+
+    def set_aside(self, record: RoundRecord) -> None:
+        """Keep a record beside its place, as round.superseded-N.json, before another takes the place."""
+        path = self.round_path(record.round, record.attempt)
+        number = len(list(path.parent.glob("round.superseded-*.json"))) + 1
+        path.rename(path.with_name(f"round.superseded-{number}.json"))
 
     def finished(self) -> list[RoundRecord]:
         return [record for record in self.rounds() if record.state in ("accepted", "rejected")]

@@ -6,6 +6,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from lib import recipe as recipes
 from lib.campaign import Campaign, CampaignFolder
 from lib.errors import UserError
@@ -25,14 +27,14 @@ class Opening(Settings):
 
     recipe: str = "expert_iteration"
     """A name in lib/recipes, or the path of a Python file with RECIPE = Recipe(...)."""
-    settings: dict[str, str] = {}
+    settings: dict[str, str] = Field(default_factory=dict)
     """Changes to the recipe by dotted path."""
     seed: int = 0
     model: str | None = None
     """A model folder or hub name; None is the built-in model."""
-    counts: dict[str, int] = COUNTS
+    counts: dict[str, int] = Field(default_factory=COUNTS.copy)
     """Problems of each split: train, validation, gate, test."""
-    warm_start: dict[str, str] = {}
+    warm_start: dict[str, str] = Field(default_factory=dict)
     """Changes to the recipe of the built-in model's warm start."""
     rounds: int = 3
     attempts: int = 1
@@ -53,6 +55,13 @@ class Opening(Settings):
         found, _ = recipes.load(name)
         source = _problem_set(name)
         return recipes.with_verifiers(recipes.override(found, self.settings), source.verifiers()), source
+
+    def preview(self) -> Recipe:
+        """The recipe as it would run, with nothing copied or written; raises as `resolve` would."""
+        if self.recipe.endswith(".py"):
+            UserCode.allow(Path(self.recipe).resolve().parent)
+        found, _ = recipes.load(self.recipe)
+        return recipes.with_verifiers(recipes.override(found, self.settings), _problem_set(self.recipe).verifiers())
 
     def refuse_other(self, campaign: Campaign, given: frozenset[str]) -> None:
         """Raise UserError if a setting that the user gave differs from what the campaign was begun with."""

@@ -177,7 +177,7 @@ class Store:
         with locked(self.root / "locks" / f"{key}.lock", wait=wait) as held:
             yield held
 
-    def keys(self) -> list[str]:
+    def published_keys(self) -> list[str]:
         """Every key that something was published under."""
         folder = self.root / "by-key"
         return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []

@@ -56,10 +56,10 @@ def announce_campaign(campaign: Campaign, home: Home) -> None:
     )
 
 
-def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> None:
-    """Queue a finished round's events and put its figures on the flow run's page."""
+def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> str:
+    """Queue a finished round's events, put its figures on the flow run's page, and return the round's event id."""
     decision = record.decision or {}
-    events.put(
+    event_id = events.put(
         shop.home.outbox,
         events.RoundEvent(
             campaign=record.campaign,
@@ -73,6 +73,7 @@ def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> N
             accepted=record.state == "accepted",
             reason=str(decision.get("sentence", "")),
             flow_run=record.flow_run,
+            supersedes=record.supersedes or None,
         ),
     )
     announce_metrics(record.metrics, record.campaign, record.round, record.attempt, shop)
@@ -82,6 +83,7 @@ def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> N
             key=_artifact_key(Label(record.campaign, record.round, "round", "metrics")),
             description=f"{record.campaign} round {record.round}: {decision.get('sentence', '')}",
         )
+    return event_id
 
 
 def announce_metrics(rows: list[dict[str, Any]], campaign: str, round_number: int, attempt: int, shop: Workshop) -> None:

@@ -21,17 +21,8 @@ def _content_key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 
 def _worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    return isinstance(state.data, ChildCrashed) or isinstance(getattr(state, "_exception", None), ChildCrashed) or _crashed(state)
-
-
-def _crashed(state: State[Any]) -> bool:
-    try:
-        state.result()
-    except ChildCrashed:
-        return True
-    except Exception:  # any other failure is final; only its kind is asked here
-        return False
-    return False
+    """Only a child that was killed or crashed is worth another; what raised would raise again."""
+    return isinstance(state.result(raise_on_failure=False), ChildCrashed)
 
 
 @task(
@@ -52,6 +43,8 @@ def make(label: str, key: str, shop: Workshop, job: Job, ingredients: dict[str, 
 
 def publish(shop: Workshop, job: Job) -> Done:
     """A job's result, from the store if it is there and whole, else made now."""
+    if (foreseen := shop.foresee(job)) is not None:
+        return foreseen
     key, ingredients = shop.key_of(job)
     hit = None if shop.is_forced(job) else shop.known(job, key)
     manifest = make.with_options(refresh_cache=hit is None)(str(job.label), key, quote(shop), quote(job), quote(ingredients))

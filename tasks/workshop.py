@@ -49,7 +49,7 @@ class Workshop:
         home: Home,
         *,
         code_root: Path | None = None,
-        forced: frozenset[str] = frozenset(),
+        forced: frozenset[tuple[int, str]] = frozenset(),
         remake: bool = False,
         notice: Notice = lambda label, done, total: None,
     ) -> None:
@@ -103,7 +103,7 @@ class Workshop:
 
     def is_forced(self, job: Job) -> bool:
         """Whether this job's cache is to be passed over once."""
-        return job.label.stage_path in self.forced or job.label.stage in self.forced
+        return (job.label.round, job.label.stage_path) in self.forced
 
     def known(self, job: Job, key: str) -> Publication | None:
         """What the store has for a key, verified.
@@ -112,10 +112,16 @@ class Workshop:
         """
         found = self.store.lookup(key)
         if found is None and self.store.is_lost(key) and job.kind == "sample" and self.device != "cpu" and not self.remake:
-            raise UserError(
-                f"{job.label}: its completions were lost or damaged and would not come out the same again; use --remake"
-            )
+            raise UserError(f"{job.label}: its completions were lost or damaged and would not come out the same again; use --remake")
         return found
+
+    def foresee(self, job: Job) -> Done | None:
+        """What a dry run says of a job; None where work is really done."""
+        return None
+
+    def tables_made(self, digest: str) -> list[str]:
+        """The tables that an artifact holds."""
+        return [name.removesuffix(".parquet") for name in self.store.files(digest) if name.endswith(".parquet")]
 
     def make(self, job: Job, key: str, ingredients: Mapping[str, Any]) -> Publication:
         """Run a job in a child and publish what it wrote, unless somebody else does so first."""
@@ -155,13 +161,3 @@ class Workshop:
         inputs |= {name: [Path(source)] for name, source in job.outside.items()}
         models = {role: (digest, self.store.folder(digest)) for role, digest in job.models.items()}
         return Work(job.settings, inputs, models, job.seed, Machine(device=self.device))
-
-
-def check_free(folder: Path, needed_bytes: int) -> None:
-    """Raise UserError unless the disk of a folder has this much room."""
-    found = os.statvfs(folder)
-    free = found.f_bavail * found.f_frsize
-    if free < needed_bytes:
-        raise UserError(
-            f"the disk that holds {folder} has {free / 1e6:.0f} MB free and this needs {needed_bytes / 1e6:.0f} MB; free some"
-        )

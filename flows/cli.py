@@ -1,0 +1,176 @@
+"""The `roundhouse` command. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="roundhouse",
+    help="Language models that improve themselves in rounds: sample, verify, filter, train, evaluate.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+models = typer.Typer(name="model", help="Models: make the built-in one.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(models)
+
+Name = Annotated[str, typer.Argument(help="The campaign's name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a setting of the recipe: sampler.n=16. Repeatable.")]
+Rounds = Annotated[int | None, typer.Option(help="How many rounds in all; 3 for a new campaign.", min=0)]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait while another process runs the campaign, instead of saying so.")]
+
+
+@app.command()
+def improve(
+    name: Annotated[str | None, typer.Argument(help="The campaign's name; the recipe's unless given.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a Python file with RECIPE.")] = None,
+    settings: Settings = None,
+    rounds: Rounds = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn; 0 unless given.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model folder to start from; the built-in model unless given.")] = None,
+    problems: Annotated[int | None, typer.Option(help="Training problems a round; 2500 unless given.", min=1)] = None,
+    held_out: Annotated[int | None, typer.Option(help="Problems of validation and gate each, twice as many for test.", min=2)] = None,
+    warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
+    attempts: Annotated[int | None, typer.Option(help="How often a rejected round is tried.", min=1)] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would run, and what it would cost; run nothing.")] = False,
+    remake: Annotated[bool, typer.Option("--remake", help="Make lost results again even where they will differ.")] = False,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a campaign, or continue one where it stopped."""
+    from flows import running
+
+    asked = running.Asked(name, recipe, settings or [], rounds, seed, model, problems, held_out, warm_steps, attempts)
+    if plan:
+        running.plan(asked, as_json)
+    else:
+        running.improve(asked, wait=wait, remake=remake, as_json=as_json)
+
+
+@app.command()
+def compare(
+    recipes: Annotated[str, typer.Option(help="Recipes to compare, the one of interest first: expert_iteration,warm_only.")],
+    name: Annotated[str, typer.Option(help="What the campaigns' names begin with.")] = "compare",
+    rounds: Annotated[int, typer.Option(help="Rounds of each.", min=0)] = 3,
+    seed: Annotated[int, typer.Option(help="The seed of all of them.")] = 0,
+    settings: Settings = None,
+    problems: Annotated[int | None, typer.Option(help="Training problems a round.", min=1)] = None,
+    held_out: Annotated[int | None, typer.Option(help="Problems of validation and gate each, twice as many for test.", min=2)] = None,
+    warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
+    jobs: Annotated[int | None, typer.Option(help="Campaigns at once; as many as cores unless given.", min=1)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run several recipes from one base model, side by side, and set their test figures against each other."""
+    from flows import running
+
+    more = {"problems": problems, "held-out": held_out, "warm-steps": warm_steps}
+    running.compare(recipes.split(","), name, rounds, seed, settings or [], more, jobs, as_json)
+
+
+@app.command()
+def demo(seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0) -> None:
+    """Watch a small model get better in three rounds, beside a control that only trains longer."""
+    from flows import running
+
+    running.demo(seed)
+
+
+@app.command()
+def rerun(
+    name: Name,
+    number: Annotated[int, typer.Option("--round", help="Which round.", min=1)],
+    stage: Annotated[str, typer.Option("--from", help="The stage to run again: train, or PHASE/STAGE.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say for every stage whether it would be reused or run, and why.")] = False,
+    remake: Annotated[bool, typer.Option("--remake", help="Make lost results again even where they will differ.")] = False,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a round again from one of its stages; what comes out the same is reused."""
+    from flows import running
+
+    running.rerun(name, number, stage, dry_run=dry_run, remake=remake, wait=wait, as_json=as_json)
+
+
+@app.command()
+def status(name: Annotated[str | None, typer.Argument(help="One campaign; all unless given.")] = None, as_json: AsJson = False) -> None:
+    """Show campaigns, or the rounds of one."""
+    from flows import showing
+
+    showing.status(name, as_json)
+
+
+@app.command()
+def recipes(as_json: AsJson = False) -> None:
+    """List the recipes that come with roundhouse."""
+    from flows import showing
+
+    showing.recipes(as_json)
+
+
+@app.command()
+def lineage(
+    kind: Annotated[str, typer.Argument(help="model, example, completion or problem.")],
+    found: Annotated[str, typer.Argument(metavar="ID", help="An id or its beginning; for a model also CAMPAIGN or CAMPAIGN:ROUND.")],
+    as_json: AsJson = False,
+) -> None:
+    """Walk from a model to what it learned from, and from a problem to the models that learned from it."""
+    from flows import showing
+
+    showing.lineage(kind, found, as_json)
+
+
+@app.command()
+def query(
+    sql: Annotated[str | None, typer.Argument(help="SQL over the ledger, or the name of a named query; the list unless given.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Most rows to print.", min=1)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the ledger: read-only SQL over every artifact."""
+    from flows import showing
+
+    showing.query(sql, limit, as_json)
+
+
+@app.command()
+def publish() -> None:
+    """Take to MLflow what waits in the outbox."""
+    from flows import showing
+
+    showing.publish()
+
+
+@models.command("new")
+def model_new(
+    out: Annotated[str, typer.Argument(help="The folder to write it to.")],
+    seed: Annotated[int, typer.Option(help="Its seed.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Steps of its warm start; 1400 unless given.", min=1)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build and warm-start the built-in model, and copy it to a folder."""
+    from flows import running
+
+    running.model_new(out, seed, steps, as_json)
+
+
+def main() -> None:
+    """Run the command; a mistake is one line on standard error and exit status 1."""
+    from lib.environment import quiet_environment
+    from lib.errors import RoundhouseError
+
+    quiet_environment()
+    try:
+        app(standalone_mode=True)
+    except RoundhouseError as error:
+        print(f"roundhouse: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("roundhouse: stopped; the same command continues", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

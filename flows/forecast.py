@@ -1,0 +1,72 @@
+"""A dry run: for every stage of a round, whether it would be reused or run, and which ingredient of its key changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.desk import ground_of
+from flows.phases import run_phases
+from lib import keys
+from lib.campaign import CampaignFolder, RoundRecord
+from lib.job import Job
+from lib.recipe import Recipe
+from lib.records import TABLES
+from lib.store import Publication
+from lib.strategy import UserCode
+from tasks.problems import problems
+from tasks.workshop import Done, Workshop
+
+UNKNOWN = "?"
+"""Stands for the digest of what has not been made."""
+
+
+class Forecast(Workshop):
+    """A workshop that does no work and says of every job what would become of it."""
+
+    def __init__(self, folder: CampaignFolder, record: RoundRecord, forced: str) -> None:
+        super().__init__(folder.home, code_root=folder.code, forced=frozenset({(record.round, forced)}))
+        self.rows: list[dict[str, Any]] = []
+        self._makers: dict[str, str] = {}
+        self._before = {job["label"]: job for stage in record.stages.values() for job in stage["jobs"]}
+
+    def foresee(self, job: Job) -> Done:
+        waits_for = [self._makers[r] for refs in job.inputs.values() for r in refs if r in self._makers]
+        waits_for += [self._makers[digest] for digest in job.models.values() if digest in self._makers]
+        if waits_for:
+            return self._say(job, f"depends on what {waits_for[-1]} will produce", None)
+        key, ingredients = self.key_of(job)
+        found = self.store.lookup(key)
+        if found is not None and not self.is_forced(job):
+            return self._say(job, "reused", found)
+        return self._say(job, "runs: " + ("asked for" if self.is_forced(job) else self._why(job, ingredients)), None)
+
+    def tables_made(self, digest: str) -> list[str]:
+        return list(TABLES) if digest.startswith(UNKNOWN) else super().tables_made(digest)
+
+    def _say(self, job: Job, fate: str, found: Publication | None) -> Done:
+        self.rows.append({"stage": job.label.stage_path, "shard": f"{job.label.shard + 1}/{job.label.shards}", "fate": fate})
+        made = found or Publication("", 0, f"{UNKNOWN}{len(self.rows)}", {}, {}, "")
+        if found is None:
+            self._makers[made.digest] = job.label.stage_path
+        return Done(job.label, made, reused=found is not None)
+
+    def _why(self, job: Job, ingredients: dict[str, Any]) -> str:
+        before = self._before.get(str(job.label))
+        if before is None:
+            return "it has not run in this round"
+        old = self.store.read(before["key"], before["version"]).ingredients
+        return "; ".join(keys.changed(old, ingredients)) or "its artifact is missing or damaged"
+
+
+def forecast(folder: CampaignFolder, number: int, forced: str) -> list[dict[str, Any]]:
+    """A row (stage, shard, fate) for every job of a round's phases. Runs and writes nothing but the quarantine of damage."""
+    campaign = folder.load()
+    record = folder.record(number)
+    UserCode.allow(folder.code)
+    shop = Forecast(folder, record, forced)
+    recipe = Recipe.model_validate(campaign.recipe)
+    drawn = problems(campaign.problems, folder.name, shop)
+    shop.rows.clear()
+    ground = ground_of(folder, campaign, drawn, number, record.attempt)
+    run_phases(recipe, ground, RoundRecord(folder.name, number, record.attempt), shop, lambda _: None)
+    return shop.rows

@@ -1,0 +1,33 @@
+"""A round run again from one of its stages: what comes out the same is reused, what does not invalidates what follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.desk import Desk
+from flows.round import run_round
+
+
+@flow(name="rerun", flow_run_name="{campaign} round {number} again")
+def rerun(campaign: str, number: int) -> dict[str, Any]:
+    """Run the last attempt at a round again; the open desk's workshop says which stage passes over its cache.
+
+    The old record is kept beside the new one. Later rounds stood on the old model: where the new one differs, their
+    records are set aside too, and `improve` makes these rounds again.
+    """
+    with Desk.at(campaign) as desk:
+        old = desk.folder.record(number)
+        desk.folder.set_aside(old)
+        new = run_round(campaign, number, old.attempt, supersedes=old.event)
+        same = new["made"] == old.made and new["state"] == old.state
+        stale = [] if same else [r for r in desk.folder.rounds() if (r.round, r.attempt) > (number, old.attempt)]
+        for record in stale:
+            desk.folder.set_aside(record)
+    if same:
+        sentence = f"round {number} came out the same, so everything after it stands"
+    else:
+        later = f"; rounds {', '.join(str(r.round) for r in stale)} stood on the old one: roundhouse improve {campaign}" if stale else ""
+        sentence = f"round {number} has a new model, {new['state']}{later}"
+    return {"campaign": campaign, "round": number, "same": same, "stale": [r.round for r in stale], "sentence": sentence}

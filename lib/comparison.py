@@ -1,0 +1,91 @@
+"""Campaigns side by side: their figures on the test split, and paired differences over the same problems."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lib import records, tables
+from lib.campaign import CampaignFolder
+from lib.errors import UserError
+from lib.home import Home
+from lib.statistics import paired_bootstrap
+from lib.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One model of one campaign on the test split."""
+
+    campaign: str
+    recipe: str
+    round: int
+    state: str
+    metrics: dict[str, tuple[float, float | None]]
+    """Metric → (value, standard error)."""
+    items: dict[str, dict[str, float]]
+    """Metric → problem id → value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One model against another on the same problems."""
+
+    what: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    n: int
+
+
+def standings(home: Home, name: str) -> list[Standing]:
+    """Every model of a campaign on the test split, the base model first."""
+    folder = CampaignFolder(home, name)
+    campaign = folder.load()
+    store = Store(home.store)
+    found = []
+    for record in folder.finished():
+        references = record.stages.get("evaluate/test", {}).get("made", {})
+        if not references:
+            raise UserError(f"campaign '{name}' has no test figures yet; finish it with: roundhouse improve {name}")
+        metrics = tables.read([store.folder(r) / "metrics.parquet" for r in references["metrics"]], records.METRICS).to_pylist()
+        items = tables.read([store.folder(r) / "metric_items.parquet" for r in references["metric_items"]], records.METRIC_ITEMS)
+        values: dict[str, dict[str, float]] = {}
+        for row in items.to_pylist():
+            values.setdefault(row["metric"], {}).setdefault(row["problem_id"], row["value"])
+        figures = {row["metric"]: (row["value"], row["stderr"]) for row in metrics if row["slice"] == "all"}
+        found.append(Standing(name, campaign.recipe_name, record.round, record.state, figures, values))
+    return found
+
+
+def champion_of(found: list[Standing]) -> Standing:
+    """The standing of the model that the campaign ended with: its last accepted one."""
+    return [standing for standing in found if standing.state == "accepted"][-1]
+
+
+def difference(new: Standing, old: Standing, metric: str, what: str, seed: int = 0) -> Difference:
+    """new - old in a metric, over the problems that both have, with a 95 % paired bootstrap interval."""
+    mine, theirs = new.items.get(metric, {}), old.items.get(metric, {})
+    shared = sorted(mine.keys() & theirs.keys())
+    if not shared:
+        raise UserError(f"{what}: no problems with '{metric}' in common; compare campaigns over the same problems")
+    gaps = [mine[p] - theirs[p] for p in shared]
+    low, high = paired_bootstrap(gaps, seed)
+    return Difference(what, metric, math.fsum(gaps) / len(gaps), low, high, len(gaps))
+
+
+def differences(home: Home, names: list[str], metrics: tuple[str, ...] = ("pass_at_1", "pass_at_8", "greedy_accuracy")) -> list[Difference]:
+    """Of the first campaign: its champion against its own base, then against every other campaign's champion."""
+    all_found = {name: standings(home, name) for name in names}
+    first = all_found[names[0]]
+    rows = []
+    for metric in metrics:
+        if metric not in champion_of(first).items:
+            continue
+        rows.append(difference(champion_of(first), first[0], metric, f"{names[0]} − base"))
+        for other in names[1:]:
+            against = champion_of(all_found[other])
+            if metric in against.items:
+                rows.append(difference(champion_of(first), against, metric, f"{names[0]} − {other}"))
+    return rows
