@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from flows.base import open_campaign
+from flows.begin import open_campaign
 from lib import campaign as campaigns
 from lib import home as homes
 from lib.campaign import Campaign, CampaignFolder, RoundRecord

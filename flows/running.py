@@ -221,7 +221,7 @@ def model_new(out: str, seed: int, steps: int | None, as_json: bool) -> None:
         raise UserError(f"{target} is not empty; give a new folder")
     opening = Opening(seed=seed, warm_start={"trainer.steps": str(steps)} if steps else {})
     with running(home), terminal.bars(quiet=as_json) as bars:
-        from flows.base import make_model
+        from flows.begin import make_model
 
         digest = make_model(opening, home, bars)
     shutil.copytree(Store(home.store).folder(digest), target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".files.json"))

@@ -1,0 +1,57 @@
+"""pass@k without bias (E.pass), and what it must be read beside: undecided, cut off, length, variety."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from lib.errors import UserError
+from lib.evaluators.tally import Tally, mean_row, share_row, tallies
+from lib.protocols import Evaluated, Tables
+from lib.samplers.independent import Independent
+from lib.strategy import AnyStrategy, Strategy
+
+
+class PassAtK(Strategy):
+    """Share of problems that k samples would solve, for each k, with its standard error over problems.
+
+    Undecided completions are not counted among the n; a problem with fewer than k decided ones is left out of
+    pass_at_k, and `pass_at_k_left_out` is the share of such problems. pass@1 up with pass@(large k) down is sharpening,
+    not new ability.
+    """
+
+    k: tuple[int, ...] = Field((1, 8), min_length=1)
+    """Numbers of samples."""
+    sampler: AnyStrategy = Independent(n=8, temperature=1.0)
+    """Where the completions come from."""
+    verifiers: tuple[AnyStrategy, ...] = ()
+    """Who judges them; empty: the problem set's own."""
+
+    @model_validator(mode="after")
+    def _has_enough_samples(self) -> PassAtK:
+        if min(self.k) < 1:
+            raise UserError(f"PassAtK: k={min(self.k)}; give 1 or more")
+        if isinstance(self.sampler, Independent) and max(self.k) > self.sampler.n:
+            raise UserError(f"PassAtK: k={max(self.k)} needs as many samples, and sampler.n is {self.sampler.n}")
+        return self
+
+    def evaluate(self, tables: Tables) -> Evaluated:
+        found = tallies(tables)
+        drawn = sum(t.drawn for t in found)
+        metrics = [
+            *share_row("PassAtK", "undecided_share", drawn - sum(t.decided for t in found), drawn),
+            *share_row("PassAtK", "truncated_share", sum(t.cut_off for t in found), drawn),
+            *share_row("PassAtK", "mean_tokens", sum(t.tokens for t in found), drawn),
+        ]
+        items = []
+        per_problem = {f"pass_at_{k}": _enough(found, k) for k in self.k}
+        for metric, values in per_problem.items():
+            metrics += share_row("PassAtK", f"{metric}_left_out", len(found) - len(values), len(found))
+        per_problem["distinct_correct"] = {t.problem_id: float(t.distinct_correct) for t in found}
+        for metric, values in per_problem.items():
+            metrics += mean_row("PassAtK", metric, list(values.values()))
+            items += [{"evaluator": "PassAtK", "metric": metric, "problem_id": name, "value": value} for name, value in values.items()]
+        return Evaluated(metrics, items)
+
+
+def _enough(found: list[Tally], k: int) -> dict[str, float]:
+    return {t.problem_id: t.pass_at(k) for t in found if t.decided >= k}

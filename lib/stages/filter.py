@@ -1,0 +1,100 @@
+"""The filter stage: from completions and verdicts to examples, with a reason for whatever is left out."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lib import records
+from lib.db import Rows
+from lib.errors import BrokenConservation, UserError
+from lib.filters.sft_rows import SftRows
+from lib.protocols import Builder, Built, Filter, Work
+from lib.strategy import Strategy, load
+
+_FILES = {"problems": "problems", "completions": "completions", "verdicts": "verdicts", "held_out": "problems"}
+"""Name of an input → name of the table in its folders."""
+
+_UNUSABLE = """
+SELECT completion_id, CASE WHEN finish_reason = 'error' THEN 'error'
+    WHEN coalesce(list_sum(loss_mask), len(completion_ids)) = 0 THEN 'no token to learn' END AS reason
+FROM completions
+"""
+
+
+def run(work: Work, out: Path) -> dict[str, Any]:
+    """Apply `settings["filters"]` in order; the last makes the examples (SftRows if none does).
+
+    Reads the inputs problems, completions, verdicts and held_out; writes examples_KIND, example_sources and dropped.
+    Before any filter, errored completions and those without a token that carries loss are dropped by "Stage".
+    Returns counts: completions, kept (in some example), examples, and dropped by reason.
+    """
+    filters, builder = _members(work.settings["filters"])
+    files = {name: [folder / f"{table}.parquet" for folder in work.inputs.get(name, [])] for name, table in _FILES.items()}
+    steps = len(filters) + 2
+    with tempfile.TemporaryDirectory(dir=out, prefix=".spill-") as spill, Rows(files, work.seed, Path(spill)) as rows:
+        _refuse_repeats(rows)
+        rows.narrow(rows.sql(_UNUSABLE), "Stage")
+        work.machine.report(1, steps)
+        for done, member in enumerate(filters, start=2):
+            rows.narrow(member.filter(rows), type(member).__name__)
+            work.machine.report(done, steps)
+        examples = _write(rows, builder.build(rows), builder, out)
+        work.machine.report(steps, steps)
+        return _stats(rows, examples)
+
+
+def _members(settings: list[Any]) -> tuple[list[Filter], Builder]:
+    members: list[Strategy] = [load(value) for value in settings]
+    builder: Any = members.pop() if members and isinstance(members[-1], Builder) else SftRows()
+    filters: list[Filter] = []
+    for member in members:
+        if isinstance(member, Builder):
+            raise UserError(f"filters: {type(member).__name__} makes examples, so it must be the last and the only one that does")
+        if not isinstance(member, Filter):
+            raise UserError(f"filters: {type(member).__name__} has neither a method 'filter' nor 'build'")
+        filters.append(member)
+    return filters, builder
+
+
+def _refuse_repeats(rows: Rows) -> None:
+    total, distinct = (rows.count(f"SELECT count({what}) FROM all_completions") for what in ("*", "DISTINCT completion_id"))
+    if total != distinct:
+        raise BrokenConservation(f"filter was given {total} completions with {distinct} ids; is an artifact listed twice?")
+
+
+def _write(rows: Rows, built: Built, builder: Builder, out: Path) -> int:
+    spec = records.EXAMPLES[builder.makes]
+    examples = rows.write(built.examples, spec, out / f"{spec.name}.parquet")
+    built.sources.create("_sources")
+    rows.drop(built.dropped, type(builder).__name__)
+    _check_conservation(rows, examples, type(builder).__name__)
+    rows.write(rows.sql("SELECT * FROM _sources"), records.EXAMPLE_SOURCES, out / "example_sources.parquet")
+    dropped = rows.sql("SELECT 'completion' AS unit, completion_id AS id, filter, reason FROM dropped")
+    rows.write(dropped, records.DROPPED, out / "dropped.parquet")
+    return examples
+
+
+def _check_conservation(rows: Rows, examples: int, builder: str) -> None:
+    """Each completion is used by some example (its prompt alone does not count) or dropped, exactly once."""
+    rows.hold("_used", "SELECT DISTINCT completion_id FROM _sources WHERE part <> 'prompt'")
+    given = rows.count("SELECT count(*) FROM all_completions")
+    used = rows.count("SELECT count(*) FROM _used")
+    dropped = rows.count("SELECT count(*) FROM dropped")
+    settled = rows.count(
+        """SELECT count(DISTINCT completion_id) FROM (SELECT completion_id FROM _used UNION ALL SELECT completion_id FROM dropped)
+        SEMI JOIN all_completions USING (completion_id)"""
+    )
+    if not given == used + dropped == settled:
+        raise BrokenConservation(f"{builder}: of {given} completions {used} are in examples and {dropped} dropped, which settles {settled}")
+    sourced = rows.count("SELECT count(DISTINCT example_id) FROM _sources")
+    if sourced != examples:
+        raise BrokenConservation(f"{builder}: {examples} examples, but sources name {sourced}")
+
+
+def _stats(rows: Rows, examples: int) -> dict[str, Any]:
+    given = rows.count("SELECT count(*) FROM all_completions")
+    reasons = rows.sql("SELECT reason, count(*) FROM dropped GROUP BY reason ORDER BY reason").fetchall()
+    dropped = {str(reason): int(n) for reason, n in reasons}
+    return {"completions": given, "kept": given - sum(dropped.values()), "examples": examples, "dropped": dropped}

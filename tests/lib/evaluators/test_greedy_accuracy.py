@@ -1,0 +1,23 @@
+from lib import records
+from lib.evaluators.greedy_accuracy import GreedyAccuracy
+from lib.protocols import Tables
+from tests.filter_stage import completion, problem, verdict
+
+
+def test_it_is_the_share_of_decided_problems_that_are_correct():
+    outcomes = {"a": "correct", "b": "wrong", "c": "correct", "d": "undecided"}
+    tables = Tables(
+        records.PROBLEMS.table([problem(name) for name in outcomes]),
+        records.COMPLETIONS.table([completion(f"c{name}", name) for name in outcomes]),
+        records.VERDICTS.table([verdict(f"c{name}", outcome) for name, outcome in outcomes.items()]),
+    )
+    metrics, items = GreedyAccuracy().evaluate(tables)
+    assert [(row["metric"], row["value"], row["n"]) for row in metrics] == [
+        ("greedy_accuracy", 2 / 3, 3),
+        ("undecided_share", 0.25, 4),
+    ]
+    assert {row["problem_id"]: row["value"] for row in items} == {"a": 1.0, "b": 0.0, "c": 1.0}
+
+
+def test_it_samples_once_at_temperature_0():
+    assert (GreedyAccuracy().sampler.n, GreedyAccuracy().sampler.temperature) == (1, 0.0)

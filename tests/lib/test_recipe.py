@@ -1,0 +1,125 @@
+"""Recipes: their two forms, their JSON, their overrides, and what is said of a mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib import recipe as recipes
+from lib.errors import UnknownName, UserError
+from lib.filters.keep_correct import KeepCorrect
+from lib.recipe import Phase, Recipe, Stage
+from lib.samplers.independent import Independent
+from lib.strategy import UserCode, load_class
+from lib.trainers.sft import Sft
+from lib.verifiers.countdown import Countdown
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_survives_json_and_says_what_it_is(name: str):
+    found, text = recipes.load(name)
+    assert Recipe.model_validate(found.dump()) == found
+    assert len(text.split()) > 10
+
+
+def test_the_four_slots_are_stages_in_order():
+    phase = Phase(sampler=Independent(), filters=(KeepCorrect(),), trainer=Sft(steps=1))
+    assert [(s.verb, s.label) for s in phase.pipeline] == [(v, v) for v in ("sample", "verify", "filter", "train")]
+
+
+def test_a_phase_is_slots_or_stages_and_not_both():
+    with pytest.raises(UserError, match="either the four slots"):
+        Phase(sampler=Independent(), stages=(Stage(verb="sample", run=(Independent(),)),))
+    with pytest.raises(UserError, match="either the four slots"):
+        Phase()
+
+
+def test_a_stage_can_only_read_what_stands_before_it():
+    with pytest.raises(UnknownName, match=r"no stage 'verfy' before 'filter'.*did you mean 'verify'"):
+        Phase(stages=(Stage(verb="sample", run=(Independent(),)), Stage(verb="verify"), Stage(verb="filter", reads=("verfy",))))
+
+
+def test_two_stages_of_one_name_are_refused():
+    with pytest.raises(UserError, match="two stages named 'sample'"):
+        Phase(stages=(Stage(verb="sample", run=(Independent(),)), Stage(verb="sample", run=(Independent(),))))
+
+
+def test_a_strategy_of_another_kind_is_refused():
+    with pytest.raises(UserError, match="Sft cannot sample"):
+        Stage(verb="sample", run=(Sft(steps=1),))
+
+
+def test_an_unknown_recipe_names_the_near_miss():
+    with pytest.raises(UnknownName, match="did you mean 'star'"):
+        recipes.load("starr")
+
+
+def test_an_unknown_setting_names_the_near_miss():
+    with pytest.raises(UnknownName, match=r"no setting 'temprature' on Independent; did you mean 'temperature'"):
+        Independent(temprature=1.0)
+
+
+def test_settings_change_by_path_with_their_type_checked():
+    found, _ = recipes.load("expert_iteration")
+    changed = recipes.override(found, {"sampler.n": "16", "trainer.start_from": "base", "phases.0.filters.2.n": "2"})
+    assert changed.phases[0].sampler.n == 16
+    assert changed.phases[0].trainer.start_from == "base"
+    assert changed.phases[0].filters[2].n == 2
+    assert recipes.override(changed, {"gate": "null"}).gate is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("sampler.m", "1", r"no setting 'm' in 'sampler\.m'"),
+        ("samplr.n", "1", r"did you mean 'sampler'"),
+        ("phases.7.name", "x", r"no position '7'"),
+        ("sampler.n", "many", r"sampler.*n: .*integer"),
+        ("sampler.n", "0", r"greater than or equal to 1"),
+    ],
+)
+def test_a_bad_setting_is_one_line(setting: str, value: str, said: str):
+    found, _ = recipes.load("expert_iteration")
+    with pytest.raises(UserError, match=said) as raised:
+        recipes.override(found, {setting: value})
+    assert "\n" not in str(raised.value)
+
+
+def test_the_problem_sets_own_verifiers_fill_the_empty_places_only():
+    found, _ = recipes.load("star")
+    filled = recipes.with_verifiers(found, (Countdown(),))
+    assert all(stage.run == (Countdown(),) for _, stage in filled.stages() if stage.verb == "verify")
+    assert all(evaluator.verifiers == (Countdown(),) for evaluator in filled.evaluators)
+
+
+def test_only_lib_and_the_campaigns_own_code_are_ever_imported(tmp_path: Path):
+    with pytest.raises(UserError, match="neither in lib nor"):
+        load_class("os:system")
+    (tmp_path / "evil.py").write_text("raise SystemExit")
+    with pytest.raises(UserError, match="neither in lib nor"):
+        load_class("evil:Evil")
+    with pytest.raises(UnknownName, match="did you mean 'Independent'"):
+        load_class("lib.samplers.independent:Independant")
+
+
+def test_a_users_file_needs_a_recipe(tmp_path: Path):
+    (tmp_path / "empty_recipe.py").write_text("X = 1\n")
+    (tmp_path / "broken_recipe.py").write_text("import nothing_of_this_name\n")
+    UserCode.allow(tmp_path)
+    try:
+        with pytest.raises(UserError, match="has no RECIPE"):
+            recipes.load(str(tmp_path / "empty_recipe.py"))
+        with pytest.raises(UserError, match=r"cannot be imported: ModuleNotFoundError"):
+            recipes.load(str(tmp_path / "broken_recipe.py"))
+    finally:
+        UserCode.allow(None)
+
+
+def test_loading_every_recipe_imports_nothing_heavy():
+    code = (
+        "import sys; from lib import recipe; [recipe.load(n) for n in recipe.names()];"
+        "print([m for m in ('torch', 'transformers', 'trl', 'prefect', 'mlflow', 'duckdb') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(Path.cwd())})
+    assert said.stdout.strip() == "[]"
