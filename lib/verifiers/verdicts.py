@@ -1,0 +1,35 @@
+"""Whole-completion verdicts as a table: the columns that every rule-based verifier fills alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib import records, tables
+
+_SCORES = {"correct": 1.0, "wrong": 0.0}
+
+
+class Judgement(NamedTuple):
+    """What a rule says of one completion."""
+
+    outcome: str  # correct, wrong or undecided
+    reason: str
+
+
+def verdicts_of(completions: pa.Table, verifier: str, judgements: Sequence[Judgement]) -> pa.Table:
+    """Rows of records.VERDICTS, one a completion in the same order; an undecided one has no score."""
+    rows = pa.table(
+        {
+            "completion_id": completions["completion_id"],
+            "verifier": pa.array([verifier] * len(judgements), pa.string()),
+            "reason": pa.array([judgement.reason for judgement in judgements], pa.string()),
+            "n_tokens": pc.list_value_length(completions["completion_ids"]),
+            "outcome": pa.array([judgement.outcome for judgement in judgements], pa.string()),
+            "score": pa.array([_SCORES.get(judgement.outcome) for judgement in judgements], pa.float64()),
+        }
+    )
+    return tables.conform(rows, records.VERDICTS)
