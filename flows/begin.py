@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
-from prefect.utilities.annotations import quote
 
 from flows.phases import run_phases
 from lib import files
@@ -27,6 +25,15 @@ from tasks.workshop import Notice, Workshop
 
 def open_campaign(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Strategy, shop: Workshop) -> None:
     """Make or adopt the base model and write campaign.json; stopped half-way, the same call goes on."""
+
+    @flow(name="begin", flow_run_name=folder.name)
+    def begin() -> None:
+        _open(folder, opening, recipe, source, shop)
+
+    begin()
+
+
+def _open(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Strategy, shop: Workshop) -> None:
     settings = source.model_dump(mode="json")
     exclude: tuple[str, ...] = ()
     replay: dict[str, tuple[str, ...]] = {}
@@ -77,13 +84,12 @@ def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop
 def make_model(opening: Opening, home: Home, notice: Notice) -> str:
     """Build and warm-start the built-in model with no campaign around it; returns its digest."""
     with Workshop.opened(home, notice=notice) as shop:
-        return make_base(opening.model_dump(), quote(shop))
 
+        @flow(name="model-new")
+        def make() -> str:
+            return warm_start("model", opening, Countdown(), shop).made["policy"]
 
-@flow(name="model-new")
-def make_base(opening: dict[str, Any], shop: Workshop) -> str:
-    """The warm start as a flow of its own."""
-    return warm_start("base", Opening.model_validate(opening), Countdown(), shop).made["policy"]
+        return make()
 
 
 def adopt(source: str, campaign: str, shop: Workshop) -> str:

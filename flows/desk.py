@@ -12,6 +12,7 @@ from flows.begin import open_campaign
 from lib import campaign as campaigns
 from lib import home as homes
 from lib.campaign import Campaign, CampaignFolder, RoundRecord
+from lib.environment import quiet_environment
 from lib.home import Home
 from lib.job import Label, Result
 from lib.opening import Opening
@@ -21,7 +22,7 @@ from lib.recipe import Recipe
 from lib.strategy import UserCode
 from tasks.announce import announce_campaign, announce_round, show_progress
 from tasks.problems import problems
-from tasks.workshop import Workshop
+from tasks.workshop import Notice, Workshop
 
 PROGRESS_SECONDS = 0.5
 """Shortest time between two rewrites of progress.json."""
@@ -30,6 +31,10 @@ PUBLISH_SECONDS = 60.0
 """How long a command that is done waits for MLflow to take what is left; after that the outbox keeps it."""
 
 log = logging.getLogger(__name__)
+
+
+def silent(label: Label, done: int, total: int) -> None:
+    """Tells nobody."""
 
 
 class Desk:
@@ -43,16 +48,15 @@ class Desk:
         self.publisher = publisher
         self.campaign: Campaign = folder.load()
         self.recipe = Recipe.model_validate(self.campaign.recipe)
-        self._shown = 0.0
-        self._notice = shop.notice
-        shop.notice = self._tell
         self.problems = problems(self.campaign.problems, folder.name, shop)
         announce_campaign(self.campaign, folder.home)
         publisher.kick()
 
     @classmethod
     @contextmanager
-    def at(cls, name: str, *, opening: Opening | None = None, wait: bool = False, **settings: Any) -> Iterator[Desk]:
+    def at(
+        cls, name: str, *, opening: Opening | None = None, wait: bool = False, notice: Notice = silent, **settings: Any
+    ) -> Iterator[Desk]:
         """The desk of a campaign: the open one, or a new one that holds the campaign while it is open.
 
         A campaign that is not there is begun if an opening is given. Raises UnknownName where it is not, Held if another
@@ -61,6 +65,7 @@ class Desk:
         if cls.current is not None and cls.current.folder.name == name:
             yield cls.current
             return
+        quiet_environment()  # a worker starts flows without the command's own start
         home = homes.current()
         folder = CampaignFolder(home, name)
         if opening is None:
@@ -68,7 +73,7 @@ class Desk:
         with folder.hold(wait=wait), _publishing(home) as publisher:
             UserCode.allow(folder.code)
             resolved = opening.resolve(folder) if opening is not None and not folder.exists else None
-            with Workshop.opened(home, code_root=folder.code, **settings) as shop:
+            with Workshop.opened(home, code_root=folder.code, notice=Teller(folder, notice), **settings) as shop:
                 if opening is not None and resolved is not None:
                     open_campaign(folder, opening, *resolved, shop)
                 cls.current = cls(folder, shop, publisher)
@@ -87,15 +92,28 @@ class Desk:
         self.folder.write_round(record)
         self.publisher.kick()
 
-    def _tell(self, label: Label, done: int, total: int) -> None:
+
+class Teller:
+    """Passes on what a job says of itself: to the terminal at once, to progress.json and the flow run's page now and then."""
+
+    def __init__(self, folder: CampaignFolder, notice: Notice) -> None:
+        self._folder = folder
+        self._notice = notice
+        self._told = 0.0
+        self._shown: set[str] = set()
+
+    def __call__(self, label: Label, done: int, total: int) -> None:
         self._notice(label, done, total)
         now = time.monotonic()
-        if now - self._shown < PROGRESS_SECONDS:
-            return
-        self._shown = now
         share = (label.shard + done / max(total, 1)) / label.shards
-        self.folder.write_progress({"round": label.round, "attempt": label.attempt, "stage": label.stage_path, "share": round(share, 4)})
-        show_progress(label, share)
+        if now - self._told < PROGRESS_SECONDS and share < 1:
+            return
+        self._told = now
+        where = {"round": label.round, "attempt": label.attempt, "stage": label.stage_path}
+        self._folder.write_progress({**where, "share": round(share, 4)})
+        if share < 1 or label.stage_path in self._shown:  # what was reused needs no artifact of its own
+            self._shown.add(label.stage_path)
+            show_progress(label, share)
 
 
 def ground_of(folder: CampaignFolder, campaign: Campaign, problems: dict[str, tuple[str, ...]], number: int, attempt: int) -> Ground:

@@ -13,11 +13,17 @@ from tasks.announce import announce_metrics
 
 
 @flow(name="improve", flow_run_name="{campaign}")
-def improve(campaign: str, rounds: int | None = None) -> dict[str, Any]:
-    """Continue a campaign where it stopped, up to its planned number of rounds (or `rounds`), and return its figures."""
+def improve(campaign: str, rounds: int | None = None, more: int | None = None) -> dict[str, Any]:
+    """Continue a campaign where it stopped and return its figures.
+
+    It goes up to its planned number of rounds, to `rounds`, or by `more` rounds from where it stands (for schedules).
+    """
     with Desk.at(campaign) as desk:
         measure_base(desk)
-        while (following := next_round(desk, rounds or desk.campaign.rounds)) is not None:
+        goal = desk.campaign.rounds if rounds is None else rounds
+        if more is not None:
+            goal = max((record.round for record in desk.folder.finished()), default=0) + more
+        while (following := next_round(desk, goal)) is not None:
             run_round(campaign, *following)
         return close(desk)
 

@@ -75,9 +75,8 @@ def recipes(as_json: bool) -> None:
 
 def lineage(kind: str, found: str, as_json: bool) -> None:
     """A walk both ways from one model, example, completion or problem."""
-    from lib.lineage_view import render
-
     from lib import lineage as walks
+    from lib.lineage_view import render
 
     walk = walks.lineage(homes.current(), kind, found)
     if as_json:

@@ -14,5 +14,5 @@ from tasks.workshop import Workshop
 def filter(phase: Phase, stage: Stage, read: Result, ground: Ground, shop: Workshop) -> Finished:
     """Examples, their sources and the dropped."""
     done = publish(shop, plan.filter_job(phase, stage, read, ground))
-    made = dict.fromkeys(shop.tables_made(done.digest), (done.digest,))
+    made: dict[str, tuple[str, ...]] = dict.fromkeys(shop.tables_made(done.digest), (done.digest,))
     return Finished(Result(made, (read,)), [done])

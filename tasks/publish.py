@@ -47,7 +47,8 @@ def publish(shop: Workshop, job: Job) -> Done:
         return foreseen
     key, ingredients = shop.key_of(job)
     hit = None if shop.is_forced(job) else shop.known(job, key)
-    manifest = make.with_options(refresh_cache=hit is None)(str(job.label), key, quote(shop), quote(job), quote(ingredients))
+    given: tuple[Any, ...] = (quote(shop), quote(job), quote(ingredients))  # Prefect would walk through them otherwise
+    manifest = make.with_options(refresh_cache=hit is None)(str(job.label), key, *given)
     made = hit or shop.store.read(key, int(manifest["version"]))
     shop.notice(job.label, 1, 1)
     return Done(job.label, made, reused=hit is not None)

@@ -51,7 +51,7 @@ class Workshop:
         code_root: Path | None = None,
         forced: frozenset[tuple[int, str]] = frozenset(),
         remake: bool = False,
-        notice: Notice = lambda label, done, total: None,
+        notice: Notice,
     ) -> None:
         self.home = home
         self.store = Store(home.store)
