@@ -97,7 +97,9 @@ def improve(asked: Asked, *, wait: bool, remake: bool, as_json: bool) -> None:
 def running(home: Home) -> Iterator[None]:
     """A Prefect server for as long as something runs; Ctrl-C and SIGTERM end in one line and exit status 130."""
     from flows.server import prefect_server
+    from lib.forkserver import start_server
 
+    start_server()  # imports what the stages need while the Prefect server starts
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         with prefect_server(home):

@@ -1,0 +1,44 @@
+"""The environment variables that keep the libraries quiet, private and single-threaded.
+
+They are read when torch, transformers, prefect or mlflow are first imported, so call `quiet_environment` before that,
+and before the first child process is started: children inherit the environment of the moment when their server started.
+A variable that the user has set is left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+
+PRIVATE = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""No library reports home."""
+
+QUIET = {
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "lib",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+}
+"""No library prints what nobody asked for; what lib logs shows in Prefect's run page."""
+
+MACHINE = {
+    "OMP_NUM_THREADS": "1",
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # asking whether there is a GPU must not initialise CUDA before a fork
+}
+"""One thread per process: several stages run side by side, and on a loaded machine more threads are slower."""
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+"""Set only where ROUNDHOUSE_OFFLINE=1: no library asks the network for a model or a data set."""
+
+
+def quiet_environment() -> dict[str, str]:
+    """Set what the user has not set, and return every variable of these with the value that now holds."""
+    wanted = PRIVATE | QUIET | MACHINE
+    if os.environ.get("ROUNDHOUSE_OFFLINE") == "1":
+        wanted |= OFFLINE
+    return {name: os.environ.setdefault(name, value) for name, value in wanted.items()}

@@ -1,0 +1,87 @@
+"""The command in a process of its own, against one Prefect server for all tests of flows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.home import Home
+from lib.small_model import SmallLlama
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SMALL = ["--problems", "40", "--held-out", "8", "--set", "trainer.steps=4"]
+"""A campaign of seconds."""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API address of a real Prefect server, ended with the test run."""
+    code = (
+        "import sys; from pathlib import Path; from lib.home import Home; from flows.server import prefect_server\n"
+        "with prefect_server(Home(Path(sys.argv[1]))) as url: print(url, flush=True); sys.stdin.read()"
+    )
+    home = tmp_path_factory.mktemp("server")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(home / "prefect")}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    )
+    assert holder.stdout is not None
+    yield holder.stdout.readline().strip()
+    holder.communicate(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model folder, randomly initialised."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    SmallLlama(hidden_size=16, layers=1, heads=2, intermediate_size=32).build(folder, 0)
+    return folder
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def command(home: Home, *words: str) -> list[str]:
+    return [sys.executable, "-m", "flows.cli", *words]
+
+
+def environment(home: Home, server: str | None, **more: str) -> dict[str, str]:
+    given = {**os.environ, "PYTHONPATH": str(ROOT), "ROUNDHOUSE_HOME": str(home.root), **more}
+    return {**given, "PREFECT_API_URL": server} if server else given
+
+
+@pytest.fixture
+def run(home: Home, server: str) -> Run:
+    """Run `roundhouse WORDS` in this test's home and return what became of it."""
+
+    def run_words(*words: str, cwd: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(home, *words), env=environment(home, server, **more), cwd=cwd, capture_output=True, text=True, timeout=280
+        )
+
+    return run_words
+
+
+def digests(home: Home, campaign: str) -> dict[str, list[str]]:
+    """Stage path → artifact digests of every round on record."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((home.campaigns / campaign).glob("round-*/round.json")):
+        record: dict[str, Any] = json.loads(path.read_text())
+        for stage, values in record["stages"].items():
+            found[f"{record['round']}/{stage}"] = [job["digest"] for job in values["jobs"]]
+    return found
+
+
+def executed(home: Home) -> list[str]:
+    """The labels of every job that was really done in a home, in order of publication."""
+    stats = sorted((home.store / "by-key").glob("*/*.stats.json"), key=lambda p: p.stat().st_mtime_ns)
+    return [json.loads(path.read_text())["label"] for path in stats]
