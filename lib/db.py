@@ -35,6 +35,8 @@ from lib.errors import BrokenConservation, UnknownName, UserError
 from lib.records import COMPLETIONS, IGNORED, PROBLEMS, VERDICTS, TableSpec
 
 Relation = duckdb.DuckDBPyRelation
+Connection = duckdb.DuckDBPyConnection
+Error = duckdb.Error
 
 BATCH = 16_384
 """Rows of an Arrow record batch."""
@@ -185,3 +187,25 @@ class Rows:
 def _text(value: Any) -> str:
     """A value as an SQL text literal."""
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def connect(files: Sequence[str], spill: str, *, threads: int = 1, memory_limit: str = "2GB") -> Connection:
+    """A private database in memory whose SQL can read these Parquet files and nothing else, nor change that.
+
+    It may still write to the files named: whoever lets strangers ask must look at what they ask (lib.ledger does).
+    """
+    made = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": threads,
+            "memory_limit": memory_limit,
+            "temp_directory": spill,
+            "preserve_insertion_order": False,
+            "python_enable_replacements": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+    made.execute(f"SET allowed_paths = [{', '.join(map(_text, files))}]")
+    made.execute("SET enable_external_access = false; SET lock_configuration = true")
+    return made

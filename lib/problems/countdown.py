@@ -1,9 +1,10 @@
 """Countdown: reach a target from a few numbers with + - * / (generated, so there are always problems to learn from).
 
 The prompt is `1,5,8>45:` (numbers sorted, then the target) and a solution is `8+1=9;9*5=45`. A problem is made by drawing
-numbers and folding them in the order drawn with random operations, the larger operand first; division must be exact and
-by at least 2. Two rules of choice: no intermediate passes `largest_intermediate`, and the target is not one of the
-numbers. With the defaults this leaves 11,432 solvable problems of three numbers (12,166 without the two rules).
+numbers and folding them in the order drawn with random operations. Sums and products are written in that order, differences
+and quotients with the larger operand first; division must be exact and by at least 2. Two rules of choice: no intermediate
+passes `largest_intermediate`, and the target is not one of the numbers. With the defaults this leaves 11,432 solvable
+problems of three numbers (12,166 without the two rules).
 
 Which split a problem belongs to is a hash of its sorted numbers and target alone, whatever the seed or the settings: of
 twelve buckets one each is validation, gate and test, the other nine are train. The same numbers may stand in several
@@ -185,8 +186,11 @@ def _fold(numbers: Integers, operations: Integers) -> tuple[Integers, Integers, 
         big, small = np.maximum(value, other), np.minimum(value, other)
         made = np.choose(operation, [big + small, big - small, big * small, big // small])
         valid &= (made > 0) & ((operation != 3) | ((small >= 2) & (big % small == 0)))
-        value = np.where(valid, made, 1)  # a dead row goes on with 1 so that nothing divides by zero
-        left[:, step], right[:, step], result[:, step] = big, small, value
+        before, value = value, np.where(valid, made, 1)  # a dead row goes on with 1 so that nothing divides by zero
+        commutes = (operation == 0) | (operation == 2)  # a sum or product is written as it was folded, in either order
+        left[:, step] = np.where(commutes, before, big)
+        right[:, step] = np.where(commutes, other, small)
+        result[:, step] = value
     return left, right, result, valid
 
 

@@ -1,0 +1,103 @@
+"""Both ways from one thing of a home, from its artifacts and records alone, without MLflow.
+
+    model        back: the job that made it, the examples it learned from, every ancestor to the first; on: models
+                 trained from it, completions sampled by it
+    example      back: completions, their verdicts, sampling and problem; on: models that learned from it
+    completion   back: its problem and sampling; verdicts; on: kept in which examples or dropped by what, and the learners
+    problem      on: completions, each with verdicts, fates and learners
+
+Not covered: that the files are what their names say (`roundhouse audit`), and what was removed from the store: it stays
+in the records that name it and is shown by its id alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lib import lineage_models, lineage_rows
+from lib.campaign import CampaignFolder, models_by_reference, names
+from lib.errors import UnknownName, UserError
+from lib.home import Home
+from lib.ledger import Ledger
+from lib.lineage_models import MAKERS, listed
+from lib.lineage_tree import Node
+
+SHORTEST = 6
+"""Characters of an id that must be given."""
+
+SHOWN = 5
+"""Candidates that an error names."""
+
+_WALKS: dict[str, Callable[[Ledger, str], Node]] = {
+    "model": lineage_models.model,
+    "example": lineage_rows.example,
+    "completion": lineage_rows.completion,
+    "problem": lineage_rows.problem,
+}
+
+_IDS = {
+    "model": (f"(SELECT * FROM artifacts WHERE kind IN ({listed(MAKERS)}))", "digest"),
+    "example": ("examples", "example_id"),
+    "completion": ("completions", "completion_id"),
+    "problem": ("problems", "problem_id"),
+}
+"""Kind → where its ids stand, and in which column."""
+
+KINDS = tuple(_WALKS)
+
+
+def lineage(home: Home, kind: str, name: str) -> Node:
+    """The walk from a model, example, completion or problem, named by its id or by the beginning of it.
+
+    A model may also be `CAMPAIGN` or `CAMPAIGN:champion`, `CAMPAIGN:base` or `CAMPAIGN:N` (round N; 0 is the base).
+    Raises UserError for a name that fits nothing, or several, and names what is near.
+    """
+    if kind not in _WALKS:
+        raise UnknownName("kind", kind, _WALKS, "that has a lineage")
+    with Ledger(home) as ledger:
+        return _WALKS[kind](ledger, resolve(ledger, kind, name))
+
+
+def resolve(ledger: Ledger, kind: str, name: str) -> str:
+    """The full id of what a name means."""
+    campaign, _, reference = name.partition(":")
+    if kind == "model" and (reference or campaign in names(ledger.home) or campaign.strip("0123456789abcdef")):
+        return _of_campaign(ledger.home, campaign, reference or "champion")
+    if len(name) < SHORTEST:
+        raise UserError(f"'{name}' is too short to find a {kind} by; give at least {SHORTEST} characters of its id")
+    source, column = _IDS[kind]
+    found = ledger.rows(
+        f"SELECT DISTINCT {column} AS id FROM {source} WHERE {column} >= $low AND {column} < $high ORDER BY id LIMIT {SHOWN + 1}",
+        low=name,
+        high=name + chr(0x10FFFF),
+    )
+    ids = [str(row["id"]) for row in found]
+    if not ids:
+        raise UserError(f"no {kind} begins with '{name}'; {_nearest(ledger, source, column, kind, name)}")
+    if len(ids) > 1 and name != ids[0]:
+        more = ", …" if len(ids) > SHOWN else ""
+        raise UserError(f"'{name}' begins several {kind} ids: {', '.join(ids[:SHOWN])}{more}; give more characters")
+    return ids[0]
+
+
+def _of_campaign(home: Home, campaign: str, reference: str) -> str:
+    """The model of a campaign's reference; of several roles the policy's, or else the first."""
+    folder = CampaignFolder(home, campaign)
+    known = models_by_reference(folder.load(), folder.finished())
+    known["0"] = known["base"]
+    known |= {name.removeprefix("round:"): models for name, models in known.items() if name.startswith("round:")}
+    if reference not in known:
+        raise UnknownName("model", f"{campaign}:{reference}", [f"{campaign}:{name}" for name in known])
+    models = known[reference]
+    return models.get("policy") or models[min(models)]
+
+
+def _nearest(ledger: Ledger, source: str, column: str, kind: str, name: str) -> str:
+    """The ids that stand before and after a name, which a slip of the hand most likely meant."""
+    found = ledger.rows(
+        f"""SELECT max({column}) FILTER ({column} < $name) AS before, min({column}) FILTER ({column} > $name) AS after
+        FROM {source}""",
+        name=name,
+    )[0]
+    near = [str(found[side]) for side in ("before", "after") if found[side]]
+    return f"nearest: {', '.join(near)}" if near else f"there is no {kind} in this home yet"

@@ -1,0 +1,224 @@
+"""Where a model came from and what came of it, from records alone: no row of a table is read but those of its own examples.
+
+Ancestors stand side by side below the model, nearest first, each once; `start` and `reference` say who descends from whom.
+The line ends at a model without a parent: initialised at random, or adopted from outside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lib.ledger import Ledger, text
+from lib.lineage_tree import Node, facts
+from lib.records import EXAMPLES
+
+MAKERS = ("train", "initialise", "adopt")
+"""The verbs whose artifacts are models."""
+
+_LEARNED = ("examples", "replay")
+"""The inputs of a train job that it learns from."""
+
+
+def model(ledger: Ledger, digest: str) -> Node:
+    """A model with its maker and ancestors behind it, and with its descendants and completions after it."""
+    parents = _parents(ledger)
+    line = _ancestors(digest, parents)
+    examples = _examples_read(ledger, [digest, *line])
+    places = stages_of(ledger, [digest, *line, *(row["artifact"] for rows in examples.values() for row in rows)])
+    children = [
+        *_makers(ledger, digest, examples.get(digest, []), places, is_root=True),
+        *(_ancestor(ledger, name, examples.get(name, []), places) for name in line),
+        *_descendants(ledger, digest, parents),
+        *_sampled(ledger, digest),
+    ]
+    return Node("model", digest, facts=facts(stands_in=places.get(digest), bytes=_bytes(ledger, digest)), children=tuple(children))
+
+
+def job(ledger: Ledger, artifact: str, relation: str = "made by", children: tuple[Node, ...] = ()) -> list[Node]:
+    """The publications of an artifact: one node each, with everything that its result depends on."""
+    found = ledger.rows("SELECT * FROM artifacts WHERE digest = $digest AND key IS NOT NULL ORDER BY key, version", digest=artifact)
+    return [
+        Node(
+            "job",
+            row["key"],
+            relation,
+            facts(
+                stage=row["kind"],
+                version=row["version"],
+                settings=json.loads(row["settings"]),
+                seed=row["seed"],
+                models=_roles(ledger, row["key"]),
+                code=row["code"],
+                versions=json.loads(row["versions"]),
+            ),
+            children,
+        )
+        for row in found
+    ]
+
+
+def stages_of(ledger: Ledger, artifacts: Iterable[str]) -> dict[str, list[str]]:
+    """Artifact → where campaigns hold it, as `CAMPAIGN round N PHASE/STAGE`."""
+    found: dict[str, list[str]] = {}
+    wanted = listed(artifacts)
+    for row in ledger.rows(
+        f"""SELECT DISTINCT digest, campaign, round, attempt, stage FROM stages
+        WHERE digest IN ({wanted}) ORDER BY campaign, round, attempt, stage"""
+    ):
+        again = f" attempt {row['attempt']}" if row["attempt"] > 1 else ""
+        found.setdefault(row["digest"], []).append(f"{row['campaign']} round {row['round']}{again} {row['stage']}")
+    return found
+
+
+def learners(ledger: Ledger, artifacts: Iterable[str]) -> dict[str, list[Node]]:
+    """Examples artifact → the models that learned from it."""
+    found = ledger.rows(
+        f"""SELECT DISTINCT i.artifact, i.name, a.digest FROM inputs AS i JOIN artifacts AS a USING (key)
+        WHERE a.kind = 'train' AND i.name IN ({listed(_LEARNED)}) AND i.artifact IN ({listed(artifacts)}) ORDER BY ALL"""
+    )
+    places = stages_of(ledger, [row["digest"] for row in found])
+    nodes: dict[str, list[Node]] = {}
+    for row in found:
+        relation = "learned by" if row["name"] == "examples" else "replayed by"
+        made = Node("model", row["digest"], relation, facts(stands_in=places.get(row["digest"])))
+        nodes.setdefault(row["artifact"], []).append(made)
+    return nodes
+
+
+def listed(values: Iterable[str]) -> str:
+    """Values for an SQL IN (…); an empty list matches nothing."""
+    return ", ".join(text(value) for value in sorted({*values})) or "NULL"
+
+
+def _parents(ledger: Ledger) -> dict[str, dict[str, str]]:
+    """Model → role in its training → model, for every trained model; a model that is gone stands under its weights' digest."""
+    found: dict[str, dict[str, str]] = {}
+    for row in ledger.rows(
+        f"""SELECT a.digest, m.role, coalesce(m.model, m.weights) AS parent FROM artifacts AS a JOIN job_models AS m USING (key)
+        WHERE a.kind IN ({listed(MAKERS)}) ORDER BY ALL"""
+    ):
+        found.setdefault(row["digest"], {})[row["role"]] = row["parent"]
+    return found
+
+
+def _ancestors(digest: str, parents: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Every model behind one, nearest first; a model that training left as it was is its own parent, and is passed over."""
+    seen = [digest]
+    for name in seen:
+        seen.extend(parent for parent in dict.fromkeys(parents.get(name, {}).values()) if parent not in seen)
+    return seen[1:]
+
+
+def _examples_read(ledger: Ledger, models: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """Model → the examples artifacts that its training read, with the name of the input and how many rows they hold."""
+    read = ledger.rows(
+        f"""SELECT DISTINCT a.digest, i.name, i.artifact FROM artifacts AS a JOIN inputs AS i USING (key)
+        WHERE a.digest IN ({listed(models)}) AND i.name IN ({listed(_LEARNED)}) AND i.artifact IS NOT NULL ORDER BY ALL"""
+    )
+    counted = _counted(ledger, {row["artifact"] for row in read})
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in read:
+        found.setdefault(row["digest"], []).append({**row, "rows": counted[row["artifact"]]})
+    return found
+
+
+def _counted(ledger: Ledger, artifacts: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Examples artifact → kind → how many it holds, from the footers of its files."""
+    held = {
+        path: (artifact, kind)
+        for artifact in sorted(artifacts)
+        for kind, spec in EXAMPLES.items()
+        for path in ledger.files(spec.name, artifact)
+    }
+    found: dict[str, dict[str, int]] = {artifact: {} for artifact in artifacts}
+    paths = ", ".join(map(text, held))
+    for row in ledger.rows(f"SELECT file_name, num_rows FROM parquet_file_metadata([{paths}])") if held else ():
+        artifact, kind = held[row["file_name"]]
+        found[artifact][kind] = found[artifact].get(kind, 0) + int(row["num_rows"])
+    return found
+
+
+def _ancestor(ledger: Ledger, digest: str, examples: list[dict[str, Any]], places: Mapping[str, list[str]]) -> Node:
+    made = _makers(ledger, digest, examples, places, is_root=False)
+    told = facts(stands_in=places.get(digest), origin=None if made else "no record of this model is here")
+    return Node("model", digest, "descends from", told, tuple(made))
+
+
+def _makers(ledger: Ledger, digest: str, examples: list[dict[str, Any]], places: Mapping[str, list[str]], *, is_root: bool) -> list[Node]:
+    read = tuple(
+        Node(
+            "examples",
+            row["artifact"],
+            "learned from" if row["name"] == "examples" else "replayed",
+            facts(
+                examples=row["rows"],
+                stands_in=places.get(row["artifact"]),
+                **(_behind(ledger, row["artifact"]) if is_root else {}),
+            ),
+            tuple(job(ledger, row["artifact"])) if is_root else (),
+        )
+        for row in examples
+    )
+    return job(ledger, digest, children=read)
+
+
+def _behind(ledger: Ledger, artifact: str) -> dict[str, Any]:
+    """What an examples artifact was made from: completions and problems used, completions dropped, models that sampled."""
+    sources = ledger.part("example_sources", [artifact])
+    used = ledger.rows(f"SELECT count(DISTINCT completion_id) AS n FROM {sources} WHERE part <> 'prompt'")[0]["n"]
+    dropped = ledger.rows(f"SELECT reason, count(*) AS n FROM {ledger.part('dropped', [artifact])} GROUP BY reason ORDER BY n DESC, reason")
+    models = ledger.rows(
+        """SELECT DISTINCT coalesce(m.model, m.weights) AS model FROM artifacts AS a
+        JOIN inputs AS i ON i.key = a.key AND i.name = 'completions'
+        JOIN artifacts AS s ON s.digest = i.artifact JOIN job_models AS m ON m.key = s.key
+        WHERE a.digest = $artifact ORDER BY ALL""",
+        artifact=artifact,
+    )
+    return {
+        "completions": used,
+        "dropped": {row["reason"]: row["n"] for row in dropped},
+        "sampled_by": [row["model"] for row in models],
+    }
+
+
+def _descendants(ledger: Ledger, digest: str, parents: Mapping[str, Mapping[str, str]]) -> list[Node]:
+    roles = {child: [r for r, parent in found.items() if parent == digest] for child, found in parents.items() if child != digest}
+    children = {child: names for child, names in roles.items() if names}
+    places = stages_of(ledger, children)
+    return [
+        Node("model", child, "trained from it", facts(as_role=", ".join(children[child]), stands_in=places.get(child)))
+        for child in sorted(children, key=lambda name: (places.get(name, []), name))
+    ]
+
+
+def _sampled(ledger: Ledger, digest: str) -> list[Node]:
+    """The completions that a model wrote, one node a stage of a round."""
+    found = ledger.rows(
+        """SELECT s.campaign, s.round, s.attempt, s.stage, count(*) AS shards, CAST(sum(rows['completions']) AS BIGINT) AS n
+        FROM (SELECT DISTINCT campaign, round, attempt, stage, key, version FROM stages) AS s
+        JOIN (SELECT * FROM artifacts WHERE kind = 'sample') AS a USING (key, version)
+        JOIN (SELECT DISTINCT key FROM job_models WHERE model = $digest) USING (key)
+        GROUP BY ALL ORDER BY s.campaign, s.round, s.attempt, s.stage""",
+        digest=digest,
+    )
+    return [
+        Node(
+            "completions",
+            f"{row['campaign']} round {row['round']}" + (f" attempt {row['attempt']}" if row["attempt"] > 1 else ""),
+            "sampled by it",
+            facts(stage=row["stage"], completions=row["n"], shards=row["shards"]),
+        )
+        for row in found
+    ]
+
+
+def _roles(ledger: Ledger, key: str) -> dict[str, str]:
+    rows = ledger.rows("SELECT role, coalesce(model, weights) AS model FROM job_models WHERE key = $key ORDER BY role", key=key)
+    return {row["role"]: row["model"] for row in rows}
+
+
+def _bytes(ledger: Ledger, digest: str) -> int | None:
+    found = ledger.rows("SELECT max(bytes) AS n FROM artifacts WHERE digest = $digest", digest=digest)
+    return found[0]["n"]
