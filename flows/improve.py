@@ -9,7 +9,7 @@ from prefect import flow
 from flows.desk import Desk
 from flows.round import evaluate_round, measure, run_round
 from lib.campaign import RoundRecord
-from tasks.announce import announce_metrics
+from tasks.announce import announce_end, announce_metrics
 
 
 @flow(name="improve", flow_run_name="{campaign}")
@@ -65,5 +65,7 @@ def close(desk: Desk) -> dict[str, Any]:
         record.stages = closing.stages
         desk.folder.write_round(record)
     desk.folder.write_test(rows)
+    rounds = max(record.round for record in finished)
+    announce_end(desk.folder.name, rounds, f"{rounds} rounds are done", desk.folder.home)
     desk.publisher.kick()
-    return {"campaign": desk.folder.name, "rounds": len(finished) - 1, "test": rows}
+    return {"campaign": desk.folder.name, "rounds": rounds, "test": rows}

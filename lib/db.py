@@ -16,7 +16,8 @@ no rival, outcome set). Its outcome is `undecided` if any of them is, else `corr
 `no verdict` where there are none; its score is their mean, a missing score counting 1 if correct and 0 if not.
 
 Tables live in memory up to a limit and then spill to disk, results leave in batches, so the number of rows is bounded
-by the disk. SQL reaches the files given and the spill folder, nothing else, and cannot change this.
+by the disk. SQL reaches the files given and the spill folder, nothing else, and cannot change this;
+it is the recipe's own code, though, and could still overwrite the files given (COPY inside WITH passes DuckDB's lock).
 """
 
 from __future__ import annotations

@@ -100,6 +100,11 @@ def announce_metrics(rows: list[dict[str, Any]], campaign: str, round_number: in
         )
 
 
+def announce_end(campaign: str, rounds: int, reason: str, home: Home) -> None:
+    """Queue the event that a campaign stopped."""
+    events.put(home.outbox, events.FinalEvent(campaign=campaign, rounds=rounds, reason=reason))
+
+
 def _model(role: str, digest: str) -> events.ModelRef:
     return events.ModelRef(role, digest, f"store/artifacts/{digest[:2]}/{digest}")
 

@@ -1,0 +1,204 @@
+"""What lineage says: a campaign began, a round was decided, a model was measured, a campaign stopped.
+
+An event is content: put no clock times, host names or absolute paths in one, so that a replay says the same words.
+Only `flow_run` and `supersedes` depend on who put it, and they are left out of its id.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lib import outbox
+from lib.errors import UserError
+
+NOT_IN_ID = ("flow_run", "supersedes")
+"""Fields that do not make an event another event."""
+
+
+def pointer(path: Path, home: Path) -> str:
+    """A path as lineage holds it: relative to the roundhouse home, with forward slashes."""
+    return path.resolve().relative_to(home.resolve()).as_posix()
+
+
+def _refuse_machine_path(uri: str) -> None:
+    if uri.startswith(("/", "~", "file:")):
+        raise UserError(f"lineage pointer '{uri}' is a path of this machine; give it relative to the roundhouse home")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model artifact in a role."""
+
+    role: str
+    digest: str
+    """Full sha256 of its content, 64 hex digits."""
+    uri: str
+    """Where it is, relative to the home: `store/artifacts/ab/DIGEST`; or an s3://, gs:// or hf:// address."""
+
+    def __post_init__(self) -> None:
+        _refuse_machine_path(self.uri)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRef:
+    """A table artifact that a round read or made."""
+
+    name: str
+    """Which table: `completions`, `verdicts`, `examples`, …"""
+    context: str
+    """What the round did with it: the stage, as `sample` or `train`."""
+    digest: str
+    """Full sha256 of its content, 64 hex digits."""
+    uri: str
+    rows: int
+    schema: str
+    """Table and version, `completions/v1`."""
+
+    def __post_init__(self) -> None:
+        _refuse_machine_path(self.uri)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure of an evaluation."""
+
+    name: str
+    slice: str
+    """`all`, or NAME=VALUE."""
+    value: float
+    stderr: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignEvent:
+    """A campaign begins, or goes on with other settings."""
+
+    kind: ClassVar[str] = "campaign"
+    campaign: str
+    recipe: str
+    recipe_digest: str
+    """sha256 of the recipe's JSON."""
+    seed: int
+    models: tuple[ModelRef, ...]
+    """The starting models, one per role."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    flow_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEvent:
+    """A round was decided: what it read, what came out, and what the gate said."""
+
+    kind: ClassVar[str] = "round"
+    campaign: str
+    round: int
+    """1 is the first; 0 stands for the starting models."""
+    attempt: int
+    datasets: tuple[DatasetRef, ...]
+    models_in: tuple[ModelRef, ...]
+    models_out: tuple[ModelRef, ...]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    """`stage/name`: rows kept, dropped by reason, loss."""
+    accepted: bool
+    reason: str
+    """The gate's sentence."""
+    flow_run: str = ""
+    supersedes: str | None = None
+    """The event id of the round that this one is a rerun of."""
+
+    @property
+    def decision(self) -> str:
+        return "accepted" if self.accepted else "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateEvent:
+    """A model was measured on a split. Put it after the event of its round, whose child it becomes."""
+
+    kind: ClassVar[str] = "evaluate"
+    campaign: str
+    round: int
+    attempt: int
+    model: ModelRef
+    split: str
+    measures: tuple[Measure, ...]
+    flow_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalEvent:
+    """A campaign stopped after its last round so far."""
+
+    kind: ClassVar[str] = "final"
+    campaign: str
+    rounds: int
+    reason: str
+    """The stop rule's sentence."""
+    flow_run: str = ""
+
+
+Event = CampaignEvent | RoundEvent | EvaluateEvent | FinalEvent
+
+
+def put(folder: Path, event: Event) -> str:
+    """Queue an event in an outbox and return its id."""
+    return outbox.put(folder, {"kind": event.kind, **_plain(asdict(event))}, ignoring=NOT_IN_ID)
+
+
+def from_json(body: Mapping[str, Any]) -> Event:
+    """The event that `put` queued. Raises UserError for a kind that this version does not know."""
+    kind = str(body["kind"])
+    makers: dict[str, Callable[..., Event]] = {cls.kind: cls for cls in (CampaignEvent, RoundEvent, EvaluateEvent, FinalEvent)}
+    if kind not in makers:
+        raise UserError(f"the outbox holds an event of kind '{kind}', which this roundhouse does not know; upgrade it")
+    read = {name: _READERS[name](value) if name in _READERS else value for name, value in body.items() if name != "kind"}
+    return makers[kind](**read)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no nan and no infinity, and a diverged loss is worth recording: they travel as text."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _models(rows: list[dict[str, Any]]) -> tuple[ModelRef, ...]:
+    return tuple(ModelRef(**row) for row in rows)
+
+
+def _measure(row: dict[str, Any]) -> Measure:
+    stderr = row["stderr"]
+    return Measure(row["name"], row["slice"], float(row["value"]), None if stderr is None else float(stderr), row["n"])
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "model": lambda row: ModelRef(**row),
+    "models": _models,
+    "models_in": _models,
+    "models_out": _models,
+    "datasets": lambda rows: tuple(DatasetRef(**row) for row in rows),
+    "measures": lambda rows: tuple(_measure(row) for row in rows),
+    "metrics": lambda figures: {name: float(value) for name, value in figures.items()},
+}
+"""Field → how its JSON becomes the value again; fields not named here are plain."""
+
+
+def lineage_markdown(event: RoundEvent) -> str:
+    """A round's lineage as one page: what it read, what came out, why, and how to check."""
+    attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
+    models = [("in", model) for model in event.models_in] + [("out", model) for model in event.models_out]
+    lines = [f"# {event.campaign}: round {event.round}{attempt}", "", f"**{event.decision}**: {event.reason}", ""]
+    lines += ["| model | role | sha256 | where |", "|---|---|---|---|"]
+    lines += [f"| {way} | {model.role} | `{model.digest}` | `{model.uri}` |" for way, model in models]
+    lines += ["", "| table | context | rows | sha256 | where |", "|---|---|---|---|---|"]
+    lines += [f"| {d.name} | {d.context} | {d.rows} | `{d.digest}` | `{d.uri}` |" for d in event.datasets]
+    lines += ["", *(f"Walk further: `roundhouse lineage model {model.digest[:12]}`" for model in event.models_out)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,261 @@
+"""The only module that talks to MLflow: one campaign's experiment, written so that every step may be taken twice.
+
+Whatever is asked for is looked up by its tag before it is made, so a kill between making and noting leaves nothing double.
+MLflow takes 36 characters of a dataset's digest; the whole one is in a tag. Rows never go there, only pointers.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.errors import RoundhouseError
+from lib.events import DatasetRef, ModelRef
+from lib.files import locked
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+TAG = "roundhouse."
+"""What every tag of ours begins with."""
+
+DIGEST_CHARACTERS = 36
+"""MLflow refuses a longer dataset digest."""
+
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_CONFIGURE_LOGGING": "false",  # else it replaces the handlers of alembic and sqlalchemy
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+
+
+class TrackingFailed(RoundhouseError):
+    """MLflow could not be reached or refused; the message is one line."""
+
+
+@contextmanager
+def explained(tracking_uri: str) -> Iterator[None]:
+    """Turn what MLflow, its database or its server raise into TrackingFailed."""
+    _settle()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:  # an OSError: no folder, no disk, no server
+        raise TrackingFailed(f"MLflow at {tracking_uri}: {' '.join(str(error).split())[:300]}") from error
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client for this address; the environment's own address stays as it was."""
+    _settle()
+    import mlflow
+    from mlflow.store.db import utils
+
+    utils.MAX_RETRY_COUNT = 1  # its 10 are 100 s of waiting for a database that is not there
+    database = sqlite_file(tracking_uri)
+    if database is not None:
+        _make_tables(database)
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    # The sqlite registry looks models up at the process-wide address; setting that also writes the environment, undone here.
+    mlflow.set_tracking_uri(tracking_uri)
+    if given is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = given
+    return mlflow.MlflowClient(tracking_uri=tracking_uri)
+
+
+def _settle() -> None:
+    """Before MLflow's import: no telemetry, no retries (the outbox is the retry), no INFO lines, no addresses printed."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """The database file of a sqlite address; None for a server or another database."""
+    return Path(tracking_uri.removeprefix("sqlite:///")) if tracking_uri.startswith("sqlite:///") else None
+
+
+def _make_tables(database: Path) -> None:
+    """Make a new database aside and rename it: a kill while MLflow makes its tables leaves a file it can never open again."""
+    import mlflow
+
+    if database.exists():
+        return
+    with locked(database.with_name(f".{database.name}.lock")):
+        if not database.exists():
+            aside = database.with_name(f".{database.name}.making")
+            aside.unlink(missing_ok=True)
+            mlflow.MlflowClient(tracking_uri=f"sqlite:///{aside}").search_experiments(max_results=1)
+            aside.replace(database)
+
+
+def experiment_name(campaign: str) -> str:
+    return f"roundhouse/{campaign}"
+
+
+def model_name(campaign: str, role: str) -> str:
+    return f"{campaign}.{role}"
+
+
+def metric_name(*parts: str) -> str:
+    """Parts joined by `/`, without what MLflow refuses: pass@1 → pass_at_1, difficulty=4 → difficulty_4."""
+    return re.sub(r"[^\w\-. /]", "_", "/".join(parts).replace("@", "_at_"), flags=re.ASCII)
+
+
+def versions(client: MlflowClient, name: str, digest: str) -> list[Any]:
+    """The version of a registered model that has this digest, or none."""
+    return list(client.search_model_versions(f"name = '{name}' and tags.`{TAG}digest` = '{digest}'"))
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A run as it stands in MLflow."""
+
+    id: str
+    is_finished: bool
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+
+
+class Experiment:
+    """A campaign's experiment, made if it is not there; `at_ms` is the time that new runs and figures get."""
+
+    def __init__(self, tracking_uri: str, campaign: str, at_ms: int) -> None:
+        self.client = connect(tracking_uri)
+        self.campaign = campaign
+        self.at_ms = at_ms
+        found = self.client.get_experiment_by_name(experiment_name(campaign))
+        self.id = str(found.experiment_id) if found else self._create(tracking_uri)
+
+    def _create(self, tracking_uri: str) -> str:
+        """Beside a sqlite file artifacts go to `mlartifacts`; a server has its own place for them."""
+        database = sqlite_file(tracking_uri)
+        place = (database.parent / "mlartifacts" / self.campaign).resolve().as_uri() if database else None
+        return str(self.client.create_experiment(experiment_name(self.campaign), artifact_location=place))
+
+    def run(self, title: str, parent: Logged | None, identity: Mapping[str, str], place: Mapping[str, str]) -> Logged:
+        """The run with these identity tags, made under `parent` and with the tags of `place` if there is none."""
+        found = self.newest(identity)
+        if found:
+            return found
+        tags = {**_tagged({**identity, **place}), **({"mlflow.parentRunId": parent.id} if parent else {})}
+        return _logged(self.client.create_run(self.id, self.at_ms, tags, title))
+
+    def newest(self, tags: Mapping[str, str]) -> Logged | None:
+        """The run that began last among those with these tags."""
+        where = " and ".join(f"tags.`{name}` = '{value}'" for name, value in _tagged(tags).items())
+        found = self.client.search_runs([self.id], where, max_results=1, order_by=["attributes.start_time DESC"])
+        return _logged(found[0]) if found else None
+
+    def write(self, run: Logged, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Parameters and tags. MLflow never changes a parameter, so another value for a known one becomes a tag."""
+        from mlflow.entities import Param, RunTag
+
+        asked = {metric_name(name): value for name, value in params.items()}
+        new = [Param(name, value) for name, value in asked.items() if name not in run.params]
+        changed = {f"changed.{name}": value for name, value in asked.items() if run.params.get(name, value) != value}
+        rows = [RunTag(name, value) for name, value in _tagged({**tags, **changed}).items()]
+        for start in range(0, max(len(new), len(rows)), 100):  # the most that MLflow takes at once
+            self.client.log_batch(run.id, params=new[start : start + 100], tags=rows[start : start + 100])
+
+    def measure(self, run: Logged, figures: Mapping[str, float], step: int) -> None:
+        """Metrics of a run; names as `metric_name` makes them."""
+        from mlflow.entities import Metric
+
+        rows = [Metric(name, value, self.at_ms, step) for name, value in figures.items()]
+        for start in range(0, len(rows), 1000):
+            self.client.log_batch(run.id, metrics=rows[start : start + 1000])
+
+    def link_inputs(self, run: Logged, datasets: Iterable[DatasetRef], models: Iterable[ModelRef]) -> None:
+        """What a run read."""
+        from mlflow.entities import LoggedModelInput
+
+        ids = dict.fromkeys(self.model(ref, None) for ref in models)
+        self.client.log_inputs(run.id, _dataset_inputs(datasets), [LoggedModelInput(i) for i in ids])
+
+    def link_outputs(self, run: Logged, models: Iterable[ModelRef], step: int) -> None:
+        """The models that a run made; MLflow refuses a link that it has already."""
+        from mlflow.entities import LoggedModelOutput
+
+        outputs = self.client.get_run(run.id).outputs
+        known = {output.model_id for output in outputs.model_outputs} if outputs else set()
+        new = dict.fromkeys(i for ref in models if (i := self.model(ref, run)) not in known)
+        self.client.log_outputs(run.id, [LoggedModelOutput(i, step) for i in new])
+
+    def model(self, ref: ModelRef, run: Logged | None) -> str:
+        """The id of the logged model of a digest; if new, `run` made it. Its weights stay where they are."""
+        found = list(self.client.search_logged_models([self.id], f"tags.`{TAG}digest` = '{ref.digest}'", max_results=1))
+        tags = {**_tagged({"digest": ref.digest, "uri": ref.uri}), "mlflow.model.isExternal": "true"}
+        source, title = (run.id if run else None), f"{ref.role}-{ref.digest[:12]}"
+        model = found[0] if found else self.client.create_logged_model(self.id, title, source, tags)
+        if model.status != "READY":
+            self.client.finalize_logged_model(model.model_id, "READY")
+        return str(model.model_id)
+
+    def version(self, ref: ModelRef, run: Logged, tags: Mapping[str, str]) -> str:
+        """The registered version of a digest in its role, made from `run` if new; the newest one is the candidate."""
+        name = model_name(self.campaign, ref.role)
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            self.client.create_registered_model(name)
+        found = versions(self.client, name, ref.digest)
+        if not found:
+            model = self.model(ref, run)
+            facts = _tagged({**tags, "role": ref.role, "digest": ref.digest, "uri": ref.uri})
+            found = [self.client.create_model_version(name, f"models:/{model}", run.id, facts, model_id=model)]
+        number = str(found[0].version)
+        if int(number) > int(self.aliases(ref.role).get("candidate", 0)):
+            self.client.set_registered_model_alias(name, "candidate", number)
+        return number
+
+    def aliases(self, role: str) -> Mapping[str, str]:
+        """Alias → version of a role's registered model."""
+        return {name: str(v) for name, v in self.client.get_registered_model(model_name(self.campaign, role)).aliases.items()}
+
+    def promote(self, role: str, version: str) -> None:
+        """Make a version its role's champion."""
+        self.client.set_registered_model_alias(model_name(self.campaign, role), "champion", version)
+
+    def attach(self, run: Logged, name: str, text: str) -> None:
+        self.client.log_text(run.id, text, name)
+
+    def finish(self, run: Logged) -> None:
+        self.client.set_terminated(run.id)
+
+
+def _dataset_inputs(datasets: Iterable[DatasetRef]) -> list[Any]:
+    """One input per table and content, for MLflow would silently drop a second; its contexts are joined."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    groups: dict[tuple[str, str], list[DatasetRef]] = {}
+    for ref in datasets:
+        groups.setdefault((ref.name, ref.digest), []).append(ref)
+    made = []
+    for (name, digest), (ref, *more) in groups.items():
+        tags = _tagged({"digest": digest, "rows": str(ref.rows), "schema": ref.schema})
+        tags["mlflow.data.context"] = ",".join(dict.fromkeys(r.context for r in (ref, *more)))
+        source, profile = json.dumps({"uri": ref.uri}), json.dumps({"num_rows": ref.rows})
+        dataset = Dataset(name, digest[:DIGEST_CHARACTERS], "local", source, None, profile)
+        made.append(DatasetInput(dataset, [InputTag(key, value) for key, value in tags.items()]))
+    return made
+
+
+def _logged(run: Any) -> Logged:
+    return Logged(run.info.run_id, run.info.status == "FINISHED", run.data.tags, run.data.params)
+
+
+def _tagged(facts: Mapping[str, str]) -> dict[str, str]:
+    """Facts as tags of ours; one without a value is left out."""
+    return {f"{TAG}{name}": value for name, value in facts.items() if value}

@@ -1,0 +1,81 @@
+"""MLflow as a record: from a champion back to the starting model, over three rounds in a real sqlite MLflow."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib import events, seeds
+from lib.errors import UserError
+from lib.events import CampaignEvent, DatasetRef, ModelRef, RoundEvent
+from lib.publisher import publish
+from lib.walk import walk
+
+
+def model(name, role="policy"):
+    digest = seeds.digest(name)
+    return ModelRef(role, digest, f"store/artifacts/{digest[:2]}/{digest}")
+
+
+def table(name, context, number):
+    digest = seeds.digest([name, number])
+    return DatasetRef(name, context, digest, f"store/artifacts/{digest[:2]}/{digest}", 100 + number, f"{name}/v1")
+
+
+def decided(number, attempt, before, after, accepted):
+    tables = (table("completions", "sample", 10 * number + attempt), table("examples_sft", "train", 10 * number + attempt))
+    return RoundEvent("demo", number, attempt, tables, (before, model("judge", "judge")), (after,), {}, {}, accepted, "as the gate said")
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    for event in (
+        CampaignEvent("demo", "star", seeds.digest("recipe"), 7, (model("r0"), model("judge", "judge"))),
+        decided(1, 0, model("r0"), model("r1"), True),
+        decided(2, 0, model("r1"), model("r2"), False),
+        decided(2, 1, model("r1"), model("r2 again"), True),
+        decided(3, 0, model("r2 again"), model("r3"), False),
+    ):
+        events.put(home / "outbox", event)
+    address = f"sqlite:///{home}/mlflow.db"
+    assert publish(home / "outbox", address).failed == 0
+    return address
+
+
+def test_the_walk_from_the_champion_is_the_chain_of_accepted_models(uri):
+    chain = walk(uri, "demo")
+    assert [(step["version"], step["round"], step["attempt"], step["decision"]) for step in chain] == [
+        (4, 2, 1, "accepted"),
+        (2, 1, 0, "accepted"),
+        (1, 0, 0, ""),
+    ]
+    assert [step["digest"] for step in chain] == [seeds.digest(name) for name in ("r2 again", "r1", "r0")]
+    assert [step["models_in"].get("policy") for step in chain] == [seeds.digest("r1"), seeds.digest("r0"), None]
+    assert chain[0]["models_in"]["judge"] == seeds.digest("judge")
+
+
+def test_each_step_names_what_its_round_read_by_full_digest_and_pointer(uri):
+    digest = seeds.digest(["completions", 21])
+    found = {dataset["name"]: dataset for dataset in walk(uri, "demo")[0]["datasets"]}
+    assert found["completions"] == {
+        "name": "completions",
+        "context": "sample",
+        "digest": digest,
+        "uri": f"store/artifacts/{digest[:2]}/{digest}",
+        "rows": "121",
+        "schema": "completions/v1",
+    }
+    assert found["examples_sft"]["context"] == "train"
+
+
+def test_the_walk_from_the_candidate_begins_at_the_newest_model(uri):
+    assert [step["digest"] for step in walk(uri, "demo", alias="candidate")][:2] == [seeds.digest("r3"), seeds.digest("r2 again")]
+
+
+def test_a_model_that_no_round_made_is_a_chain_of_one(uri):
+    assert [step["digest"] for step in walk(uri, "demo", role="judge")] == [seeds.digest("judge")]
+
+
+def test_an_unknown_campaign_says_what_to_do(uri):
+    with pytest.raises(UserError, match=r"no champion of 'other.policy'.*roundhouse publish"):
+        walk(uri, "other")
