@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.errors import RoundhouseError
+from lib.errors import RoundhouseError, UserError
 from lib.files import locked, write_json
 from lib.home import Home
 
@@ -40,8 +40,10 @@ def prefect_server(home: Home) -> Iterator[str]:
     os.environ.setdefault("PREFECT_HOME", str(home.prefect))
     os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home.prefect / "results"))
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
-    if "PREFECT_API_URL" in os.environ:
-        yield os.environ["PREFECT_API_URL"]
+    if given := os.environ.get("PREFECT_API_URL"):
+        if not _answers(given):
+            raise UserError(f"no Prefect server answers at {given}; start it, or unset PREFECT_API_URL to use a private one")
+        yield given
         return
     with _using(home):
         url = _running(home) or _started(home)

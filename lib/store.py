@@ -12,6 +12,7 @@ rerun adds a version and never touches what an older one points at.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -25,6 +26,8 @@ from typing import Any
 from lib import seeds
 from lib.errors import DamagedArtifact, UserError
 from lib.files import locked, sha256_of, sync_folder, write_atomically, write_json
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Version of the store's layout; a store of a newer one is refused."""
@@ -107,6 +110,7 @@ class Store:
                 found = self.read(key, version)
                 self.verify(found.digest)
             except DamagedArtifact as damage:
+                log.warning("%s; moved to %s, to be made again", damage, self.root / "quarantine")
                 self._quarantine(key, version, str(damage))
                 continue
             return found
