@@ -15,7 +15,9 @@ from tests.flows.conftest import ROOT, command, environment
 
 
 def said(home: Home, *words: str, **more: str) -> tuple[int, str]:
-    ended = subprocess.run(command(home, *words), env=environment(home, None, **more), cwd=ROOT, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(
+        command(home, *words), env=environment(home, None, **more), cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     return ended.returncode, ended.stderr.strip()
 
 
