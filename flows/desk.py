@@ -144,9 +144,9 @@ def _earlier(before: list[RoundRecord]) -> dict[str, dict[str, tuple[Result, ...
     found: dict[str, dict[str, tuple[Result, ...]]] = {}
     for record in before:
         for path, stage in record.stages.items():
-            if stage["verb"] != "filter":
+            if stage["verb"] != "train":
                 continue
-            read = Result({name: tuple(refs) for name, refs in stage["read"].items()})
+            read = Result({name: tuple(refs) for name, refs in stage["read"].items() if name.startswith("examples_")})
             kinds = ["all"] if record.state == "rejected" else ["all", "accepted"]
             for kind in kinds:
                 here = found.setdefault(path, {})

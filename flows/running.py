@@ -45,7 +45,7 @@ class Asked:
 
     def opening(self) -> Opening:
         """The opening of a new campaign, with defaults for what was left out."""
-        held_out = {"validation": self.held_out, "gate": self.held_out, "test": 2 * self.held_out} if self.held_out else {}
+        held_out = {"validation": self.held_out, "gate": 2 * self.held_out, "test": 2 * self.held_out} if self.held_out else {}
         values: dict[str, Any] = {
             "recipe": self.recipe,
             "settings": pairs(self.settings),

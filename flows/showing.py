@@ -112,7 +112,7 @@ def publish() -> None:
 
 def spoken(metric: str) -> str:
     """`pass_at_1` as people write it."""
-    return metric.replace("_at_", "@")
+    return metric.replace("_at_", "@").removesuffix("_accuracy")
 
 
 def _campaign_row(folder: CampaignFolder) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _standing_rows(standings: list[compared.Standing]) -> list[dict[str, Any]]:
         {
             "campaign": standing.campaign,
             "model": f"round {standing.round}" if standing.round else "base",
-            "state": standing.state,
+            "gate": standing.state,
             **{spoken(metric): _figure(standing.metrics.get(metric)) for metric in SHOWN},
         }
         for standing in standings

@@ -142,9 +142,7 @@ def check_contract(folder: Path) -> None:
     for name in CONFIGS:
         named = _eos_of(folder / name)
         if named and eos not in named:
-            raise BadModel(
-                f"{folder}: the tokenizer ends text with token {eos} and {name} with {list(named)}; make eos_token_id agree"
-            )
+            raise BadModel(f"{folder}: the tokenizer ends text with token {eos} and {name} with {list(named)}; make eos_token_id agree")
     user = [{"role": "user", "content": "1"}]
     prompt = str(tokenizer.apply_chat_template(user, tokenize=False, add_generation_prompt=True))
     whole = str(tokenizer.apply_chat_template([*user, {"role": "assistant", "content": "2"}], tokenize=False))

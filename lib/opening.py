@@ -15,7 +15,7 @@ from lib.problems.countdown import Countdown
 from lib.recipe import Recipe
 from lib.strategy import Settings, Strategy, UserCode
 
-COUNTS = {"train": 2500, "validation": 400, "gate": 400, "test": 800}
+COUNTS = {"train": 2500, "validation": 400, "gate": 800, "test": 800}
 """Problems of each split unless asked otherwise."""
 
 WARM_PROBLEMS = 2500

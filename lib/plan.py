@@ -116,20 +116,19 @@ def verify_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> lis
 
 
 def filter_job(phase: Phase, stage: Stage, read: Result, ground: Ground) -> Job:
-    """One job over all shards, and over the earlier rounds' where the stage accumulates."""
-    earlier = ground.earlier.get(f"{phase.name}/{stage.label}", {}).get(stage.accumulate, ())
-    over = Result({}, (*earlier, read))
-    inputs = {name: over.every(name) for name in ("problems", "completions", "verdicts")}
+    """One job over all shards."""
+    inputs = {name: read.every(name) for name in ("problems", "completions", "verdicts")}
     inputs["held_out"] = ground.held_out
     seed = ground.stage_seed(phase.name, stage.label)
     return Job("filter", ground.at(phase.name, stage.label), {"filters": _dump(stage.run)}, _given(inputs), {}, seed)
 
 
 def train_job(phase: Phase, stage: Stage, read: Result, ground: Ground) -> Job:
-    """One job: the examples read, what the trainer replays, and the models it starts from and refers to."""
+    """One job: the examples read, those of earlier rounds, what the trainer replays, and the models it starts from."""
     trainer = stage.run[0]
-    kind = getattr(trainer, "learns_from", "sft")
-    inputs = {"examples": read.every(f"examples_{kind}"), "replay": _replayed(trainer, ground)}
+    table = f"examples_{getattr(trainer, 'learns_from', 'sft')}"
+    earlier = ground.earlier.get(f"{phase.name}/{stage.label}", {}).get(stage.accumulate, ())
+    inputs = {"examples": Result({}, (*earlier, read)).every(table), "replay": _replayed(trainer, ground)}
     models = {"start": ground.model(getattr(trainer, "start_from", "previous"), phase.role)}
     if reference := getattr(trainer, "reference", None):
         models["reference"] = ground.model(reference, phase.role)
@@ -142,9 +141,7 @@ def _replayed(trainer: Strategy, ground: Ground) -> tuple[str, ...]:
     found: list[str] = []
     for reference in getattr(trainer, "replay", ()):
         if reference not in ground.replay:
-            raise UserError(
-                f"nothing to replay: no examples are known for '{reference}' (have: {', '.join(ground.replay) or 'none'})"
-            )
+            raise UserError(f"nothing to replay: no examples are known for '{reference}' (have: {', '.join(ground.replay) or 'none'})")
         found.extend(ground.replay[reference])
     return tuple(dict.fromkeys(found))
 
@@ -162,9 +159,7 @@ def evaluate_sample_jobs(evaluator: Any, model: str, split: str, problems: tuple
     ]
 
 
-def evaluate_verify_jobs(
-    evaluator: Any, split: str, problems: tuple[str, ...], completions: tuple[str, ...], ground: Ground
-) -> list[Job]:
+def evaluate_verify_jobs(evaluator: Any, split: str, problems: tuple[str, ...], completions: tuple[str, ...], ground: Ground) -> list[Job]:
     """The verifying that feeds an evaluator."""
     settings: Json = {"verifiers": _dump(evaluator.verifiers)}
     return [

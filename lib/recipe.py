@@ -46,7 +46,7 @@ class Stage(Settings):
     reads: tuple[str, ...] = ()
     """The stages it reads; the one before it unless given."""
     accumulate: Accumulate = "no"
-    """Whether a filter stage also reads the completions of earlier rounds: none, those of accepted rounds, or all."""
+    """Whether a train stage also learns the examples of earlier rounds: none, those of accepted rounds, or all."""
     undecided_limit: float = 0.05
     """The share of undecided verdicts past which a verify stage fails."""
 
@@ -75,6 +75,7 @@ class Phase(Settings):
     filters: tuple[AnyStrategy, ...] = ()
     trainer: AnyStrategy | None = None
     accumulate: Accumulate = "no"
+    """Whether the trainer also learns the examples of earlier rounds."""
     stages: tuple[Stage, ...] = ()
     """In full, instead of the four slots."""
 
@@ -102,9 +103,9 @@ class Phase(Settings):
         if self.sampler is not None:
             stages.append(Stage(verb="sample", run=(self.sampler,)))
             stages.append(Stage(verb="verify", run=self.verifiers))
-            stages.append(Stage(verb="filter", run=self.filters, accumulate=self.accumulate))
+            stages.append(Stage(verb="filter", run=self.filters))
         if self.trainer is not None:
-            stages.append(Stage(verb="train", run=(self.trainer,)))
+            stages.append(Stage(verb="train", run=(self.trainer,), accumulate=self.accumulate))
         return tuple(stages)
 
 

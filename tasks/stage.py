@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lib.campaign import RoundRecord
 from lib.job import Result
+from lib.records import TABLES
 from tasks.workshop import Done
 
 
@@ -31,5 +32,5 @@ class Finished:
                 for done in self.jobs
             ],
             "made": {name: list(refs) for name, refs in self.result.made.items()},
-            "read": {name: list(refs) for name in ("problems", "completions", "verdicts") if (refs := read.every(name))},
+            "read": {name: list(refs) for name in TABLES if (refs := read.every(name))},
         }

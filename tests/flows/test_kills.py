@@ -131,6 +131,58 @@ def test_the_flow_killed_anywhere_is_continued_by_the_same_command(run: Run, hom
     assert redone == []  # what was published before the kill is not made again
 
 
+def test_a_flow_whose_child_is_killed_starts_another_and_ends_the_same(home: Home, calm: Home, server: str):
+    flow = subprocess.Popen(command(home, *WORDS), env=environment(home, server), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    await_stage(home, flow, "main/train")
+    leaders = [p for p in psutil.Process(flow.pid).children(recursive=True) if os.getsid(p.pid) == p.pid]
+    assert leaders, "no child leads a session of its own"
+    for child in leaders:
+        child.kill()
+    assert flow.wait(timeout=240) == 0
+    assert digests(home, "killed") == digests(calm, "killed")
+
+
+BROKEN = '''"""A trainer that fails until told otherwise."""
+import os
+from typing import ClassVar
+from lib.evaluators.pass_at_k import PassAtK
+from lib.recipe import Phase, Recipe
+from lib.samplers.independent import Independent
+from lib.strategy import Strategy
+
+class Fragile(Strategy):
+    learns_from: ClassVar[str] = "sft"
+    start_from: str = "previous"
+    def train(self, models, examples, out, seed, machine):
+        from lib import models as m
+        if os.environ.get("BREAK"):
+            raise ValueError("broken on purpose")
+        model = m.load_model(models["start"], dtype="float32", device="cpu")
+        next(model.parameters()).data.mul_(1.01)
+        m.save(model, models["start"], out)
+        return {}
+
+RECIPE = Recipe(phases=(Phase(sampler=Independent(n=2), trainer=Fragile()),), evaluators=(PassAtK(k=(1,), sampler=Independent(n=2)),))
+'''
+
+
+def test_after_a_failure_in_train_only_train_and_evaluate_run_again(run: Run, home: Home, model: Path, tmp_path: Path):
+    (tmp_path / "fragile.py").write_text(BROKEN)
+    words = ("improve", "--recipe", str(tmp_path / "fragile.py"), "--model", str(model), "--problems", "40", "--held-out", "8")
+    failed = run(*words, "--rounds", "1", BREAK="1")
+    assert failed.returncode == 1
+    assert failed.stderr.strip().splitlines()[-1].startswith("roundhouse: ")
+    assert "broken on purpose" in failed.stderr
+    before = executed(home)
+    assert before[-1] == "fragile r1 main/filter"
+    ended = run("improve", "fragile")
+    assert ended.returncode == 0, ended.stderr
+    after = executed(home)[len(before) :]
+    assert after[0] == "fragile r1 main/train"
+    assert all(label.startswith("fragile r1 evaluate/") or " evaluate/" in label for label in after[1:])
+    assert not [label for label in after if label in before]
+
+
 def await_stage(home: Home, flow: subprocess.Popen[bytes], stage: str) -> None:
     """Until the flow works at a stage of its first round, or (base) has just begun."""
     deadline = time.monotonic() + 240

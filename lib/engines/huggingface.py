@@ -1,0 +1,125 @@
+"""Tokens from a model folder through transformers, in this process, with our own batched loop (lib/decoding.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from lib import models
+from lib.errors import UserError
+from lib.protocols import Engine, Machine, Report, Request, Sampled
+from lib.strategy import Strategy
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+MOST_ROWS = 384
+"""Rows sampled at once at most, unless the machine says otherwise; more cost memory and bring little on a CPU."""
+POSITIONS_ON_CPU, POSITIONS = 24_576, 262_144
+"""Cached tokens (rows times the longest prompt and answer) aimed at; on a CPU more would fall out of its caches."""
+
+
+class Huggingface(Strategy):
+    """A transformers model in this process."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the weights and activations; log-probabilities are always computed in float32."""
+
+    def open(self, model: Path, model_id: str, machine: Machine) -> Engine:
+        """Load a model folder onto the machine's device."""
+        loaded = models.load_model(model, dtype=self.dtype, device=machine.device)
+        return HuggingfaceEngine(model_id, loaded, models.load_tokenizer(model), models.stop_ids(model), machine.micro_batch)
+
+
+class HuggingfaceEngine:
+    """One loaded model with its tokenizer."""
+
+    def __init__(
+        self,
+        model_id: str,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        stop_ids: tuple[int, ...],
+        rows: int | None,
+    ) -> None:
+        self.model_id = model_id
+        self._model = model
+        self._tokenizer = tokenizer
+        self._stop_ids = stop_ids
+        self._rows = rows
+
+    def render(self, messages: list[dict[str, str]]) -> list[int]:
+        """Token ids of a chat prompt, ready for the answer."""
+        return cast("list[int]", self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of completion ids, special tokens left out."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a completion's text and of the token that ends an assistant's turn."""
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        end = models.end_of_turn(self._tokenizer, self._stop_ids)
+        return [*ids, self._stop_ids[0] if end is None else end]
+
+    def sample(
+        self, requests: Sequence[Request], *, temperature: float, top_p: float, max_new_tokens: int, report: Report
+    ) -> list[list[Sampled]]:
+        """For each request, one `Sampled` per seed, in order; the order of work is by prompt length.
+
+        At temperature 0 the `logprobs` are 0, for the law is certain. Raises UserError if a prompt and its answer pass
+        the positions of the model.
+        """
+        from lib import decoding
+
+        longest = max((len(request.prompt_ids) for request in requests), default=0)
+        self._refuse_too_long(longest, max_new_tokens)
+        law = decoding.Law(temperature, top_p, max_new_tokens, self._stop_ids)
+        total = sum(len(request.seeds) for request in requests)
+        done = 0
+
+        def finished(rows: int) -> None:
+            nonlocal done
+            done += rows
+            report(done, total)
+
+        results: list[list[Sampled]] = [[] for _ in requests]
+        for batch in batches(requests, self._rows or self._fitting_rows(longest + max_new_tokens)):
+            sampled = iter(decoding.sample_batch(self._model, [request for _, request in batch], law, finished))
+            for place, request in batch:
+                results[place].extend(next(sampled) for _ in request.seeds)
+        return results
+
+    def _fitting_rows(self, length: int) -> int:
+        positions = POSITIONS_ON_CPU if self._model.device.type == "cpu" else POSITIONS
+        return min(MOST_ROWS, max(1, positions // length))
+
+    def _refuse_too_long(self, longest: int, max_new_tokens: int) -> None:
+        positions = getattr(self._model.config, "max_position_embeddings", None)
+        if positions is not None and longest + max_new_tokens > positions:
+            raise UserError(
+                f"a prompt of {longest} tokens and {max_new_tokens} new ones pass the model's {positions} positions; "
+                f"lower max_new_tokens to {max(0, positions - longest)} or shorten the prompt"
+            )
+
+
+def batches(requests: Sequence[Request], rows: int) -> Iterator[list[tuple[int, Request]]]:
+    """Requests with their places, longest prompts first, in batches of at most `rows` seeds.
+
+    Like lengths together need little padding; the longest first meets a lack of memory at once. A request is cut only
+    where it alone has more seeds than a batch has rows.
+    """
+    batch: list[tuple[int, Request]] = []
+    held = 0
+    for place in sorted(range(len(requests)), key=lambda place: -len(requests[place].prompt_ids)):
+        request = requests[place]
+        for start in range(0, len(request.seeds), rows):
+            piece = Request(request.prompt_ids, request.seeds[start : start + rows])
+            if held + len(piece.seeds) > rows:
+                yield batch
+                batch, held = [], 0
+            batch.append((place, piece))
+            held += len(piece.seeds)
+    if batch:
+        yield batch

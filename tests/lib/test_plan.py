@@ -1,0 +1,108 @@
+"""From a stage of a recipe to its jobs."""
+
+from dataclasses import replace
+
+import pytest
+
+from lib import plan
+from lib import recipe as recipes
+from lib.errors import UnknownName, UserError
+from lib.job import Job, Label, Result
+from lib.plan import Ground
+from lib.problems.countdown import Countdown
+from lib.recipe import Phase, Stage
+
+GROUND = Ground(
+    label=Label("one", 2, "", ""),
+    seed=7,
+    engine={"strategy": "lib.engines.scripted:Scripted"},
+    problems=("p/0", "p/1"),
+    held_out=("h/0",),
+    models={"base": {"policy": "b"}, "previous": {"policy": "m"}},
+    earlier={"main/train": {"all": (Result({"examples_sft": ("e1",)}), Result({"examples_sft": ("e2",)})), "accepted": ()}},
+    replay={"base": ("warm",)},
+)
+
+
+def walk(name: str, ground: Ground = GROUND) -> dict[str, list[Job]]:
+    """Every stage's jobs of a recipe's first phase, with made-up results."""
+    recipe = recipes.with_verifiers(recipes.load(name)[0], (Countdown().verifiers()))
+    done: dict[str, Result] = {}
+    jobs: dict[str, list[Job]] = {}
+    for phase, stage in recipe.stages():
+        read = plan.reading(phase, stage, done, ground)
+        if stage.verb in ("sample", "verify"):
+            make = {"sample": plan.sample_jobs, "verify": plan.verify_jobs}[stage.verb]
+            jobs[stage.label] = make(phase, stage, read, ground)
+            table = {"sample": "completions", "verify": "verdicts"}[stage.verb]
+            made = {table: tuple(f"{stage.label}/{i}" for i in range(len(jobs[stage.label])))}
+        else:
+            make_one = {"filter": plan.filter_job, "train": plan.train_job}[stage.verb]
+            jobs[stage.label] = [make_one(phase, stage, read, ground)]
+            made = {"examples_sft": ("e3",)} if stage.verb == "filter" else {"model": ("new",)}
+        done[f"{phase.name}/{stage.label}"] = Result(made, (read,))
+    return jobs
+
+
+def test_each_shard_reads_its_own_part_of_what_came_before():
+    jobs = walk("star")
+    assert [job.inputs for job in jobs["sample"]] == [{"problems": ("p/0",)}, {"problems": ("p/1",)}]
+    assert jobs["sample_hinted"][1].inputs == {"problems": ("p/1",), "completions": ("sample/1",), "verdicts": ("verify/1",)}
+    assert jobs["verify_hinted"][0].inputs == {"problems": ("p/0",), "completions": ("sample_hinted/0",)}
+    assert jobs["filter"][0].inputs["completions"] == ("sample/0", "sample/1", "sample_hinted/0", "sample_hinted/1")
+    assert jobs["filter"][0].inputs["verdicts"] == ("verify/0", "verify/1", "verify_hinted/0", "verify_hinted/1")
+    assert jobs["filter"][0].inputs["held_out"] == ("h/0",)
+
+
+def test_fresh_examples_or_those_of_all_rounds_is_a_setting_of_the_stage():
+    assert walk("star")["train"][0].inputs == {"examples": ("e3",), "replay": ("warm",)}
+    assert walk("expert_iteration")["train"][0].inputs == {"examples": ("e1", "e2", "e3"), "replay": ("warm",)}
+
+
+def test_a_trainer_without_a_filter_learns_what_it_replays():
+    assert walk("warm_only")["train"][0].inputs == {"replay": ("warm",)}
+
+
+def test_models_are_those_that_the_strategies_name():
+    assert walk("star")["train"][0].models == {"start": "b"}
+    assert walk("iterative_dpo")["train"][0].models == {"start": "m", "reference": "m"}
+    assert walk("expert_iteration")["sample"][0].models == {"policy": "m"}
+
+
+def test_the_seed_depends_on_run_round_attempt_and_stage_and_not_on_the_shard():
+    base = walk("star")
+    assert base["sample"][0].seed == base["sample"][1].seed
+    assert base["sample"][0].seed != base["sample_hinted"][0].seed
+    for other in (replace(GROUND, seed=8), *(replace(GROUND, label=Label("one", r, "", "", a)) for r, a in ((3, 1), (2, 2)))):
+        assert walk("star", other)["sample"][0].seed != base["sample"][0].seed
+    renamed = replace(GROUND, label=Label("another", 2, "", ""))
+    assert walk("star", renamed)["sample"][0].seed == base["sample"][0].seed
+
+
+def test_every_round_and_attempt_is_evaluated_with_the_same_draws():
+    evaluator = recipes.load("star")[0].evaluators[0]
+    seeds = {
+        plan.evaluate_sample_jobs(evaluator, "m", "gate", ("p/0",), replace(GROUND, label=Label("one", r, "", "", a)))[0].seed
+        for r, a in ((0, 1), (3, 1), (3, 2))
+    }
+    assert len(seeds) == 1
+
+
+def test_a_reference_that_is_not_known_says_what_is():
+    with pytest.raises(UnknownName, match=r"no model reference 'prevous'.*did you mean 'previous'"):
+        GROUND.model("prevous", "policy")
+    with pytest.raises(UnknownName, match="no role 'judge'"):
+        GROUND.model("base", "judge")
+    with pytest.raises(UserError, match="nothing to replay: no examples are known for 'base'"):
+        walk("warm_only", replace(GROUND, replay={}))
+
+
+def test_a_phase_can_read_another_phases_stage():
+    phase = Phase(name="second", stages=(Stage(verb="verify", reads=("main/sample",)),))
+    done = {"main/sample": Result({"completions": ("c/0", "c/1")}, (GROUND.problem_result(),))}
+    stage = phase.pipeline[0]
+    jobs = plan.verify_jobs(phase, stage, plan.reading(phase, stage, done, GROUND), GROUND)
+    assert [job.inputs["completions"] for job in jobs] == [("c/0",), ("c/1",)]
+    wrong = Phase(name="third", stages=(Stage(verb="verify", reads=("main/smaple",)),))
+    with pytest.raises(UnknownName, match="did you mean 'main/sample'"):
+        plan.reading(wrong, wrong.pipeline[0], done, GROUND)
