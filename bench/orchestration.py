@@ -183,7 +183,7 @@ def plain_workshop(home: Any) -> Any:
             if found is None:
                 with self.store.workspace() as out:
                     stats = importlib.import_module(f"lib.stages.{job.kind}").run(self._work(job), out)
-                    found = self.store.publish(out, key, ingredients, stats.pop("rows", {}), stats)
+                    found = self.store.publish(out, key, ingredients, {}, stats)
             return Done(job.label, found, reused=False)
 
     return Plain(home, notice=lambda label, done, total: None)

@@ -7,6 +7,7 @@ Not covered: adapters (merge them into their base model first) and models that n
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lib import seeds
 from lib.errors import BadModel
-from lib.files import read_json, sha256_of, write_json
+from lib.files import read_json, sha256_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -179,8 +180,8 @@ def _files(folder: Path, *, weights_and_configs: bool) -> list[Path]:
 def _normalise(folder: Path) -> None:
     for name in _NORMALISED:
         if (folder / name).is_file():
-            values = read_json(folder / name)
-            write_json(folder / name, {key: value for key, value in values.items() if key not in _PATHS})
+            values = {key: value for key, value in read_json(folder / name).items() if key not in _PATHS}
+            (folder / name).write_text(json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _find(source: str) -> Path:

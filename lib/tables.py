@@ -79,6 +79,14 @@ def spec_of(path: Path) -> TableSpec:
     return TABLES[name]
 
 
+def rows_in(folder: Path) -> dict[str, int]:
+    """Table name → rows, over every table file in a folder and below it."""
+    found: dict[str, int] = {}
+    for path in sorted(folder.rglob("*.parquet")):
+        found[path.stem] = found.get(path.stem, 0) + pq.read_metadata(path).num_rows
+    return found
+
+
 def conform(table: pa.Table, spec: TableSpec) -> pa.Table:
     """The table with its columns in the spec's order; a missing optional column is filled with nulls.
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lib import keys
+from lib import keys, tables
 from lib.errors import UserError
 from lib.home import Home
 from lib.job import Job, Label
@@ -147,14 +147,14 @@ class Workshop:
                 memory_key=f"{job.kind}:{sorted(job.models.values())}:{job.settings.get('sampler', {}).get('max_new_tokens', '')}",
             )
             measured = {
-                **{name: value for name, value in result.stats.items() if name != "rows"},
+                **result.stats,
                 **asdict(result.usage),
                 "seconds": time.monotonic() - started,
                 "micro_batch": result.micro_batch,
                 "device": self.device,
                 "label": str(job.label),
             }
-            return self.store.publish(out, key, ingredients, result.stats.get("rows", {}), measured)
+            return self.store.publish(out, key, ingredients, tables.rows_in(out), measured)
 
     def _work(self, job: Job) -> Work:
         inputs = {name: [self.store.folder(ref) for ref in refs] for name, refs in job.inputs.items()}

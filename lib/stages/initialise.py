@@ -12,4 +12,4 @@ from lib.strategy import load
 def run(work: Work, out: Path) -> dict[str, Any]:
     """Write a randomly initialised model folder."""
     load(work.settings["model"]).build(out, work.seed)
-    return {"rows": {}}
+    return {}

@@ -30,7 +30,7 @@ def run(work: Work, out: Path) -> dict[str, Any]:
         folder = out / f"shard-{index:03d}"
         folder.mkdir()
         tables.write(shard, records.PROBLEMS, folder / "problems.parquet")
-    return {"rows": {"problems": problems.num_rows}, "shards": len(shards)}
+    return {"shards": len(shards)}
 
 
 def divide(problems: pa.Table) -> list[pa.Table]:

@@ -26,7 +26,6 @@ def run(work: Work, out: Path) -> dict[str, Any]:
     lengths = [len(ids) for ids in completions["completion_ids"].to_pylist()]
     finishes = completions["finish_reason"].to_pylist()
     return {
-        "rows": {"completions": completions.num_rows},
         "tokens_sampled": sum(lengths),
         "truncated": finishes.count("length"),
         "errors": finishes.count("error"),

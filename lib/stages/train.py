@@ -21,4 +21,4 @@ def run(work: Work, out: Path) -> dict[str, Any]:
     replayed = table_of(work.inputs.get("replay", []), spec)
     models = {role: folder for role, (_, folder) in work.models.items()}
     figures = trainer.train(models, pa.concat_tables([replayed, examples]), out, work.seed, work.machine)
-    return {"rows": {}, "examples": examples.num_rows, "replayed": replayed.num_rows, **figures}
+    return {"examples": examples.num_rows, "replayed": replayed.num_rows, **figures}

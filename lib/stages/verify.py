@@ -33,7 +33,7 @@ def run(work: Work, out: Path) -> dict[str, Any]:
     verdicts = pa.concat_tables(made) if made else records.VERDICTS.empty()
     tables.write(verdicts, records.VERDICTS, out / "verdicts.parquet")
     outcomes = Counter(str(outcome) for outcome in verdicts["outcome"].to_pylist() if outcome)
-    return {"rows": {"verdicts": verdicts.num_rows}, "outcomes": dict(sorted(outcomes.items()))}
+    return {"outcomes": dict(sorted(outcomes.items()))}
 
 
 def _judged(verifier: Verifier, given: Tables, engines: Mapping[str, Engine]) -> pa.Table:

@@ -217,3 +217,11 @@ def test_a_template_that_does_not_end_the_answer_is_refused(folder):
     (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m['content'] }}{% endfor %}")
     with pytest.raises(BadModel, match="'12', which must end with one of the stop tokens"):
         models.check_contract(folder)
+
+
+def test_white_space_after_the_end_of_the_answer_is_passed_over(folder):
+    tokenizer = folder / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text().replace('"#"', r'"\n"'))
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m['content'] + eos_token + '\n' }}{% endfor %}")
+    models.check_contract(folder)
+    assert models.end_of_turn(models.load_tokenizer(folder), (9, 2)) == 2
