@@ -109,7 +109,6 @@ def campaign_seconds(home: Path, opening: Any) -> tuple[float, float, str]:
 def plain_seconds(home: Path, opening: Any) -> tuple[float, str]:
     """Wall seconds of the same stages, called one after the other in this process, and the last model."""
     from flows.begin import open_campaign
-    from flows.desk import ground_of
     from flows.improve import next_round
     from flows.round import evaluate_round
     from lib import home as homes
@@ -122,7 +121,7 @@ def plain_seconds(home: Path, opening: Any) -> tuple[float, str]:
     desk = PlainDesk(folder, shop)
     started = time.perf_counter()
     record = desk.record(0, 1)
-    evaluate_round(ground_of(folder, desk.campaign, desk.problems, 0, 1), record, desk)
+    evaluate_round(desk.ground(0, 1), record, desk)
     folder.write_round(record)
     while (following := next_round(desk, opening.rounds)) is not None:
         record = desk.run(*following)
@@ -135,26 +134,30 @@ class PlainDesk:
 
     def __init__(self, folder: Any, shop: Any) -> None:
         from lib.recipe import Recipe
-        from tasks.problems import problems
+        from tasks.problems import held_out
 
         self.folder, self.shop, self.campaign = folder, shop, folder.load()
         self.recipe = Recipe.model_validate(self.campaign.recipe)
-        self.problems = problems(self.campaign.problems, folder.name, shop)
+        self.held_out = held_out(self.campaign.problems, folder.name, shop)
+
+    def ground(self, number: int, attempt: int) -> Any:
+        from flows.desk import ground_of
+        from tasks.problems import training
+
+        problems = training(self.campaign.problems, number, self.folder.name, self.shop)
+        return ground_of(self.folder, self.campaign, problems, self.held_out, number, attempt)
 
     def record(self, number: int, attempt: int) -> Any:
-        from flows.desk import ground_of
         from lib.campaign import RoundRecord
 
-        start = ground_of(self.folder, self.campaign, self.problems, number, attempt).models["previous"]
-        return RoundRecord(self.folder.name, number, attempt, start=dict(start))
+        return RoundRecord(self.folder.name, number, attempt, start=dict(self.ground(number, attempt).models["previous"]))
 
     def run(self, number: int, attempt: int) -> Any:
         """One round: the same phases, evaluation and gate as the flow's."""
-        from flows.desk import ground_of
         from flows.phases import run_phases
         from flows.round import evaluate_round
 
-        ground = ground_of(self.folder, self.campaign, self.problems, number, attempt)
+        ground = self.ground(number, attempt)
         record = self.record(number, attempt)
         run_phases(self.recipe, ground, record, self.shop, self.folder.write_round)
         evaluate_round(ground, record, self)
@@ -162,13 +165,12 @@ class PlainDesk:
         return record
 
     def measure_test(self) -> None:
-        from flows.desk import ground_of
         from tasks.evaluate import evaluate
 
         for record in self.folder.finished():
-            ground = ground_of(self.folder, self.campaign, self.problems, record.round, record.attempt)
             model = {**record.start, **record.made}["policy"]
-            evaluate(self.recipe, model, "test", self.problems["test"], ground, self.shop)
+            ground = self.ground(record.round, record.attempt)
+            evaluate(self.recipe, model, "test", self.held_out["test"], ground, self.shop)
 
 
 def plain_workshop(home: Any) -> Any:

@@ -66,7 +66,9 @@ def report(found: dict[int, dict[str, Any]]) -> None:
     print("\n| seed | campaign | model | pass@1 | pass@8 | greedy |\n|---|---|---|---|---|---|")
     for seed, values in found.items():
         for row in values["test"]:
-            print(f"| {seed} | {row['campaign'].partition('-')[2]} | {row['model']} | {row['pass@1']} | {row['pass@8']} | {row['greedy']} |")
+            print(
+                f"| {seed} | {row['campaign'].partition('-')[2]} | {row['model']} | {row['pass@1']} | {row['pass@8']} | {row['greedy']} |"
+            )
     print("\n| seed | difference | metric | value | 95 % from | to | problems |\n|---|---|---|---|---|---|---|")
     for seed, values in found.items():
         for row in values["differences"]:

@@ -36,6 +36,9 @@ def improve(
     held_out: Annotated[int | None, typer.Option(help="Problems of validation; twice as many for gate and for test.", min=2)] = None,
     warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
     attempts: Annotated[int | None, typer.Option(help="How often a rejected round is tried.", min=1)] = None,
+    same_problems: Annotated[
+        bool, typer.Option("--same-problems", help="Train every round on the same problems, not the next ones.")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would run, and what it would cost; run nothing.")] = False,
     remake: Annotated[bool, typer.Option("--remake", help="Make lost results again even where they will differ.")] = False,
     wait: Wait = False,
@@ -44,7 +47,7 @@ def improve(
     """Begin a campaign, or continue one where it stopped."""
     from flows import running
 
-    asked = running.Asked(name, recipe, settings or [], rounds, seed, model, problems, held_out, warm_steps, attempts)
+    asked = running.Asked(name, recipe, settings or [], rounds, seed, model, problems, held_out, warm_steps, attempts, same_problems)
     if plan:
         running.plan(asked, as_json)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from lib.publisher import Publisher
 from lib.recipe import Recipe
 from lib.strategy import UserCode
 from tasks.announce import announce_campaign, announce_round, show_progress
-from tasks.problems import problems
+from tasks.problems import held_out, training
 from tasks.workshop import Notice, Workshop
 
 PROGRESS_SECONDS = 0.5
@@ -48,7 +48,7 @@ class Desk:
         self.publisher = publisher
         self.campaign: Campaign = folder.load()
         self.recipe = Recipe.model_validate(self.campaign.recipe)
-        self.problems = problems(self.campaign.problems, folder.name, shop)
+        self.held_out = held_out(self.campaign.problems, folder.name, shop)
         announce_campaign(self.campaign, folder.home)
         publisher.kick()
 
@@ -84,7 +84,8 @@ class Desk:
 
     def ground(self, number: int, attempt: int) -> Ground:
         """What a round stands on."""
-        return ground_of(self.folder, self.campaign, self.problems, number, attempt)
+        problems = training(self.campaign.problems, number, self.folder.name, self.shop)
+        return ground_of(self.folder, self.campaign, problems, self.held_out, number, attempt)
 
     def finish(self, record: RoundRecord) -> None:
         """Close a round: first its events, which said twice are said once, then its record, which makes it finished."""
@@ -116,15 +117,22 @@ class Teller:
             show_progress(label, share)
 
 
-def ground_of(folder: CampaignFolder, campaign: Campaign, problems: dict[str, tuple[str, ...]], number: int, attempt: int) -> Ground:
+def ground_of(
+    folder: CampaignFolder,
+    campaign: Campaign,
+    problems: tuple[str, ...],
+    held_out: Mapping[str, tuple[str, ...]],
+    number: int,
+    attempt: int,
+) -> Ground:
     """What a round stands on, from the campaign and the rounds that finished before it."""
     before = [record for record in folder.finished() if (record.round, record.attempt) < (number, attempt)]
     return Ground(
         label=Label(folder.name, number, "", "", attempt),
         seed=campaign.seed,
         engine=campaign.recipe["engine"],
-        problems=problems["train"],
-        held_out=tuple(ref for split in problems if split != "train" for ref in problems[split]),
+        problems=problems,
+        held_out=tuple(ref for references in held_out.values() for ref in references),
         models=campaigns.models_by_reference(campaign, before),
         earlier=_earlier(before),
         replay=campaign.replay,

@@ -13,7 +13,7 @@ from lib.recipe import Recipe
 from lib.records import TABLES
 from lib.store import Publication
 from lib.strategy import UserCode
-from tasks.problems import problems
+from tasks.problems import held_out, training
 from tasks.workshop import Done, Workshop
 
 UNKNOWN = "?"
@@ -65,8 +65,9 @@ def forecast(folder: CampaignFolder, number: int, forced: str) -> list[dict[str,
     UserCode.allow(folder.code)
     shop = Forecast(folder, record, forced)
     recipe = Recipe.model_validate(campaign.recipe)
-    drawn = problems(campaign.problems, folder.name, shop)
+    held = held_out(campaign.problems, folder.name, shop)
+    drawn = training(campaign.problems, number, folder.name, shop)
     shop.rows.clear()
-    ground = ground_of(folder, campaign, drawn, number, record.attempt)
+    ground = ground_of(folder, campaign, drawn, held, number, record.attempt)
     run_phases(recipe, ground, RoundRecord(folder.name, number, record.attempt), shop, lambda _: None)
     return shop.rows

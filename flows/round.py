@@ -49,14 +49,14 @@ def decide(model: str, ground: Ground, record: RoundRecord, desk: Desk) -> dict[
     new = items(measure(model, "gate", ground, record, desk), gate.metric, desk.shop)
     if record.round == 0:
         return asdict(gate.decide(new, None, ground.seed))
-    champion = evaluate(desk.recipe, ground.models["champion"]["policy"], "gate", desk.problems["gate"], ground, desk.shop)
+    champion = evaluate(desk.recipe, ground.models["champion"]["policy"], "gate", desk.held_out["gate"], ground, desk.shop)
     return asdict(gate.decide(new, items(champion, gate.metric, desk.shop), ground.seed))
 
 
 def measure(model: str, split: str, ground: Ground, record: RoundRecord, desk: Desk) -> Finished:
     """Evaluate one model on one split and put the figures into the record."""
-    finished = evaluate(desk.recipe, model, split, desk.problems[split], ground, desk.shop)
+    finished = evaluate(desk.recipe, model, split, desk.held_out[split], ground, desk.shop)
     record.metrics.extend(metric_rows(finished, desk.shop))
-    finished.note(record, f"evaluate/{split}", "evaluate", Result({"problems": desk.problems[split]}))
+    finished.note(record, f"evaluate/{split}", "evaluate", Result({"problems": desk.held_out[split]}))
     desk.folder.write_round(record)
     return finished

@@ -35,6 +35,7 @@ class Asked:
     held_out: int | None
     warm_steps: int | None
     attempts: int | None
+    same_problems: bool
 
     @property
     def campaign(self) -> str:
@@ -55,6 +56,7 @@ class Asked:
             "warm_start": {"trainer.steps": str(self.warm_steps)} if self.warm_steps else {},
             "rounds": self.rounds,
             "attempts": self.attempts,
+            "fresh": not self.same_problems,
         }
         return Opening.model_validate({name: value for name, value in values.items() if value is not None})
 

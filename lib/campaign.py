@@ -41,6 +41,8 @@ class ProblemPlan:
     seed: int = 0
     exclude: tuple[str, ...] = ()
     """References to problems that the base model was trained on; no round draws them again."""
+    fresh: bool = True
+    """Whether each round trains on the next problems of the split, or all on the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class Opening(Settings):
     """A model folder or hub name; None is the built-in model."""
     counts: dict[str, int] = Field(default_factory=COUNTS.copy)
     """Problems of each split: train, validation, gate, test."""
+    fresh: bool = True
+    """Whether each round trains on the next problems of the split, or all on the same."""
     warm_start: dict[str, str] = Field(default_factory=dict)
     """Changes to the recipe of the built-in model's warm start."""
     rounds: int = 3

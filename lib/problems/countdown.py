@@ -88,11 +88,15 @@ class Countdown(Strategy):
         if split not in SPLITS:
             raise UnknownName("split", split, SPLITS, "of Countdown")
         if self.numbers == 3:
-            self._refuse_shortage(_count(self._every(), split, exclude), split, count)
+            self._refuse_shortage(self.available(split, exclude) or 0, split, count)
         wanted = (p for p in self._drawn(seeds.seed_of(seed, split)) if p.split == split and p.problem_id not in exclude)
         found = list(islice(wanted, count))
         self._refuse_shortage(len(found), split, count)
         return records.PROBLEMS.table([self._row(problem) for problem in found])
+
+    def available(self, split: str, exclude: Container[str] = ()) -> int | None:
+        """How many problems a split has outside `exclude`; None for four and five numbers, too many to count."""
+        return _count(self._every(), split, exclude) if self.numbers == 3 else None
 
     def solvable(self) -> int:
         """How many problems of three numbers exist, all splits together, counted by trying every draw.

@@ -21,8 +21,8 @@ def run(work: Work, out: Path) -> dict[str, Any]:
     """Write shard-NN/problems.parquet; raises BadProblems if the set has none for this split."""
     source = load(work.settings["source"])
     split = work.settings["split"]
-    seen = set(table_of(work.inputs.get("exclude", []), records.PROBLEMS)["problem_id"].to_pylist())
-    problems = source.problems(split, work.settings["count"], work.seed, seen)
+    seen = frozenset(table_of(work.inputs.get("exclude", []), records.PROBLEMS)["problem_id"].to_pylist())
+    problems = window_of(source, split, work.settings["count"], work.settings["window"], work.seed, seen)
     if not problems.num_rows:
         raise BadProblems(f"{type(source).__name__} has no problems for split '{split}'; choose another set or split")
     shards = divide(problems)
@@ -31,6 +31,20 @@ def run(work: Work, out: Path) -> dict[str, Any]:
         folder.mkdir()
         tables.write(shard, records.PROBLEMS, folder / "problems.parquet")
     return {"shards": len(shards)}
+
+
+def window_of(source: Any, split: str, count: int, window: int, seed: int, exclude: frozenset[str]) -> pa.Table:
+    """Window w of a split: problems (w-1)·count to w·count in the order of the seed, going round where they run out.
+
+    A source that cannot say how many it has (`available`) gives its first `count` in every window.
+    """
+    if not hasattr(source, "available"):
+        return source.problems(split, count, seed, exclude)
+    have = source.available(split, exclude)
+    if have is None or window * count <= have:
+        return source.problems(split, window * count, seed, exclude).slice((window - 1) * count)
+    whole = source.problems(split, max(count, have), seed, exclude)  # too few for one window: the source says so
+    return whole.take([((window - 1) * count + i) % have for i in range(count)])
 
 
 def divide(problems: pa.Table) -> list[pa.Table]:
