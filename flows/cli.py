@@ -36,9 +36,7 @@ def improve(
     held_out: Annotated[int | None, typer.Option(help="Problems of validation; twice as many for gate and for test.", min=2)] = None,
     warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
     attempts: Annotated[int | None, typer.Option(help="How often a rejected round is tried.", min=1)] = None,
-    same_problems: Annotated[
-        bool, typer.Option("--same-problems", help="Train every round on the same problems, not the next ones.")
-    ] = False,
+    same_problems: Annotated[bool, typer.Option("--same-problems", help="Train every round on the same problems.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would run, and what it would cost; run nothing.")] = False,
     remake: Annotated[bool, typer.Option("--remake", help="Make lost results again even where they will differ.")] = False,
     wait: Wait = False,
