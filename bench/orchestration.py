@@ -79,9 +79,10 @@ def base_model(folder: Path, steps: int) -> Path:
     from lib import home as homes
     from lib.opening import Opening
     from lib.store import Store
+    from tasks.workshop import silent
 
     home = homes.current()
-    made = make_model(Opening(warm_start={"trainer.steps": str(steps)}), home, lambda label, done, total: None)
+    made = make_model(Opening(warm_start={"trainer.steps": str(steps)}), home, silent)
     shutil.copytree(Store(home.store).folder(made), folder, ignore=shutil.ignore_patterns(".files.json"))
     return folder
 
@@ -188,7 +189,7 @@ def plain_workshop(home: Any) -> Any:
                     found = self.store.publish(out, key, ingredients, {}, stats)
             return Done(job.label, found, reused=False)
 
-    return Plain(home, notice=lambda label, done, total: None)
+    return Plain(home)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,14 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-from flows.terminal import Bars
 from lib import home as homes
 from lib.campaign import CampaignFolder
 from lib.errors import RoundhouseError
 
-POLL_SECONDS = 0.5
 
-
-def compare(campaigns: dict[str, str], options: list[str], jobs: int, bars: Bars) -> None:
+def compare(campaigns: dict[str, str], options: list[str], jobs: int) -> None:
     """Run the campaigns (name → recipe), at most `jobs` at once; what they share is made once, whoever comes first."""
-    run = run_campaigns.with_options(task_runner=ThreadPoolTaskRunner(max_workers=jobs))
-    done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(list(campaigns), bars, done), daemon=True)
-    watcher.start()
-    try:
-        run(campaigns, options)
-    finally:
-        done.set()
-        watcher.join()
+    run_campaigns.with_options(task_runner=ThreadPoolTaskRunner(max_workers=jobs))(campaigns, options)
 
 
 @flow(name="compare")
@@ -65,17 +53,5 @@ def _without_fixed(command: list[str]) -> list[str]:
 
 
 def _environment(here: Path) -> dict[str, str]:
-    import os
-
     path = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{path}" if path else str(here)}
-
-
-def _watch(names: list[str], bars: Callable[..., Any], done: threading.Event) -> None:
-    """Show each campaign's progress file as a bar until all have ended."""
-    home = homes.current()
-    while not done.wait(POLL_SECONDS):
-        for name in names:
-            folder = CampaignFolder(home, name)
-            if (now := folder.progress()) is not None:
-                bars.set(f"{name} r{now['round']} {now['stage']}", now["share"])  # type: ignore[attr-defined]

@@ -22,19 +22,15 @@ from lib.recipe import Recipe
 from lib.strategy import UserCode
 from tasks.announce import announce_campaign, announce_round, show_progress
 from tasks.problems import held_out, training
-from tasks.workshop import Notice, Workshop
+from tasks.workshop import Workshop
 
-PROGRESS_SECONDS = 0.5
+PROGRESS_SECONDS = 0.3
 """Shortest time between two rewrites of progress.json."""
 
 PUBLISH_SECONDS = 60.0
 """How long a command that is done waits for MLflow to take what is left; after that the outbox keeps it."""
 
 log = logging.getLogger(__name__)
-
-
-def silent(label: Label, done: int, total: int) -> None:
-    """Tells nobody."""
 
 
 class Desk:
@@ -54,9 +50,7 @@ class Desk:
 
     @classmethod
     @contextmanager
-    def at(
-        cls, name: str, *, opening: Opening | None = None, wait: bool = False, notice: Notice = silent, **settings: Any
-    ) -> Iterator[Desk]:
+    def at(cls, name: str, *, opening: Opening | None = None, wait: bool = False, **settings: Any) -> Iterator[Desk]:
         """The desk of a campaign: the open one, or a new one that holds the campaign while it is open.
 
         A campaign that is not there is begun if an opening is given. Raises UnknownName where it is not, Held if another
@@ -73,7 +67,7 @@ class Desk:
         with folder.hold(wait=wait), _publishing(home) as publisher:
             UserCode.allow(folder.code)
             resolved = opening.resolve(folder) if opening is not None and not folder.exists else None
-            with Workshop.opened(home, code_root=folder.code, notice=Teller(folder, notice), **settings) as shop:
+            with Workshop.opened(home, code_root=folder.code, notice=Teller(folder), **settings) as shop:
                 if opening is not None and resolved is not None:
                     open_campaign(folder, opening, *resolved, shop)
                 cls.current = cls(folder, shop, publisher)
@@ -95,16 +89,14 @@ class Desk:
 
 
 class Teller:
-    """Passes on what a job says of itself: to the terminal at once, to progress.json and the flow run's page now and then."""
+    """Puts what a job says of itself into progress.json, where every terminal sees it, and on the flow run's page."""
 
-    def __init__(self, folder: CampaignFolder, notice: Notice) -> None:
+    def __init__(self, folder: CampaignFolder) -> None:
         self._folder = folder
-        self._notice = notice
         self._told = 0.0
         self._shown: set[str] = set()
 
     def __call__(self, label: Label, done: int, total: int) -> None:
-        self._notice(label, done, total)
         now = time.monotonic()
         share = (label.shard + done / max(total, 1)) / label.shards
         if now - self._told < PROGRESS_SECONDS and share < 1:

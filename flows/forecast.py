@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.desk import ground_of, silent
+from flows.desk import ground_of
 from flows.phases import run_phases
 from lib import keys
 from lib.campaign import CampaignFolder, RoundRecord
@@ -24,7 +24,7 @@ class Forecast(Workshop):
     """A workshop that does no work and says of every job what would become of it."""
 
     def __init__(self, folder: CampaignFolder, record: RoundRecord, forced: str) -> None:
-        super().__init__(folder.home, code_root=folder.code, forced=frozenset({(record.round, forced)}), notice=silent)
+        super().__init__(folder.home, code_root=folder.code, forced=frozenset({(record.round, forced)}))
         self.rows: list[dict[str, Any]] = []
         self._makers: dict[str, str] = {}
         self._before = {job["label"]: job for stage in record.stages.values() for job in stage["jobs"]}

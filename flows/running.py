@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import terminal
+from flows import showing, terminal
+from flows.watching import watching
 from lib import home as homes
 from lib.campaign import CampaignFolder
 from lib.errors import UserError
@@ -80,15 +81,13 @@ def improve(asked: Asked, *, wait: bool, remake: bool, as_json: bool) -> None:
         asked.opening().refuse_other(folder.load(), asked.given())
     else:
         asked.opening().preview()
-    with running(home), terminal.bars(quiet=as_json) as bars:
+    with running(home), watching(home, [folder.name], quiet=as_json):
         from flows.desk import Desk
         from flows.improve import improve as flow
 
         opening = None if folder.exists else asked.opening()
-        with Desk.at(asked.campaign, opening=opening, wait=wait, notice=bars, remake=remake):
+        with Desk.at(asked.campaign, opening=opening, wait=wait, remake=remake):
             found = flow(asked.campaign, asked.rounds)
-    from flows import showing
-
     if as_json:
         terminal.print_json(found)
     else:
@@ -166,12 +165,10 @@ def compare(
     options += [word for setting in settings for word in ("--set", setting)]
     options += [word for option, value in more.items() if value is not None for word in (f"--{option}", str(value))]
     campaigns = {f"{prefix}-{Path(name).stem}": name for name in names}
-    with running(home), terminal.bars(quiet=as_json) as bars:
+    with running(home), watching(home, list(campaigns), quiet=as_json):
         from flows.compare import compare as flow
 
-        flow(campaigns, options, jobs or os.cpu_count() or 1, bars)
-    from flows import showing
-
+        flow(campaigns, options, jobs or os.cpu_count() or 1)
     showing.comparison(home, list(campaigns), as_json)
 
 
@@ -205,11 +202,11 @@ def rerun(name: str, number: int, stage: str, *, dry_run: bool, remake: bool, wa
 
         terminal.show(forecast(folder, number, forced), f"{name} round {number} from {forced}: nothing was run", as_json)
         return
-    with running(home), terminal.bars(quiet=as_json) as bars:
+    with running(home), watching(home, [name], quiet=as_json):
         from flows.desk import Desk
         from flows.rerun import rerun as flow
 
-        with Desk.at(name, wait=wait, notice=bars, remake=remake, forced=frozenset({(number, forced)})):
+        with Desk.at(name, wait=wait, remake=remake, forced=frozenset({(number, forced)})):
             outcome = flow(name, number)
     if as_json:
         terminal.print_json(outcome)
@@ -227,7 +224,7 @@ def model_new(out: str, seed: int, steps: int | None, as_json: bool) -> None:
     with running(home), terminal.bars(quiet=as_json) as bars:
         from flows.begin import make_model
 
-        digest = make_model(opening, home, bars)
+        digest = make_model(opening, home, lambda label, done, total: bars.set("model", label.stage_path, done / max(total, 1)))
     shutil.copytree(Store(home.store).folder(digest), target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".files.json"))
     if as_json:
         terminal.print_json({"model": digest, "folder": str(target)})

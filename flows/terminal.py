@@ -13,8 +13,6 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 from rich.text import Text
 
-from lib.job import Label
-
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -52,36 +50,31 @@ def print_json(value: Any) -> None:
 
 
 class Bars:
-    """A bar for each stage as it runs; on a pipe, a line for each stage that is done."""
+    """One bar for each of several things that run; on a pipe, a line for each stage that one of them comes to."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._finished: set[str] = set()
+        self._at: dict[str, str] = {}
 
-    def __call__(self, label: Label, done: int, total: int) -> None:
-        name = f"{label.campaign} r{label.round} {label.stage_path}"
-        share = (label.shard + done / max(total, 1)) / label.shards
-        self.set(name, share)
+    def set(self, name: str, stage: str, share: float) -> None:
+        """Say that `name` is at a stage, and how far, from 0 to 1."""
+        if self._progress.console.is_terminal:
+            if name not in self._tasks:
+                self._tasks[name] = self._progress.add_task(name, total=1.0)
+            self._progress.update(self._tasks[name], description=f"{name}  {stage:<32}", completed=share)
+        elif self._at.get(name) != stage:
+            self.say(f"{name}: {stage}")
+        self._at[name] = stage
 
-    def set(self, name: str, share: float) -> None:
-        """Move a bar to a share of its length, 0 to 1."""
-        if name in self._finished:
-            return
-        if not self._progress.console.is_terminal:
-            if share >= 1:
-                self._progress.console.print(f"{name}: done", markup=False)
-        elif name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=1.0, completed=share)
-        else:
-            self._progress.update(self._tasks[name], completed=share)
-        if share >= 1:
-            self._finished.add(name)
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._progress.console.print(line, markup=False, soft_wrap=True)
 
 
 @contextmanager
 def bars(quiet: bool) -> Iterator[Bars]:
     """Progress bars on standard error while a command runs; standard output stays free for results."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, disable=quiet, transient=False) as progress:
+    with Progress(*columns, console=Console(stderr=True, highlight=False, quiet=quiet), transient=True) as progress:
         yield Bars(progress)

@@ -25,6 +25,10 @@ Notice = Callable[[Label, int, int], None]
 """Called with (label, done, total) while a job works, and with done == total when it is finished."""
 
 
+def silent(label: Label, done: int, total: int) -> None:
+    """Tells nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """A job whose result is in the store."""
@@ -51,7 +55,7 @@ class Workshop:
         code_root: Path | None = None,
         forced: frozenset[tuple[int, str]] = frozenset(),
         remake: bool = False,
-        notice: Notice,
+        notice: Notice = silent,
     ) -> None:
         self.home = home
         self.store = Store(home.store)

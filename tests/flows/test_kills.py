@@ -68,7 +68,7 @@ def work(shop: Workshop, again: list[int]) -> list[str]:
 
 def test_the_child_killed_at_fifteen_moments_changes_nothing(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TINY_MODEL", str(model))
-    undisturbed = Workshop(Home(tmp_path / "calm"), notice=lambda label, done, total: None)
+    undisturbed = Workshop(Home(tmp_path / "calm"))
     started = time.monotonic()
     wanted = work(undisturbed, [])
     seconds = time.monotonic() - started
@@ -77,7 +77,7 @@ def test_the_child_killed_at_fifteen_moments_changes_nothing(tmp_path: Path, mod
     rounds = 0
     while kills < 15:
         rounds += 1
-        shop = Workshop(Home(tmp_path / f"killed{rounds}"), notice=lambda label, done, total: None)
+        shop = Workshop(Home(tmp_path / f"killed{rounds}"))
         over = threading.Event()
         killer = threading.Thread(target=lambda shop=shop, over=over: strike(shop, over, dice, seconds))
         before = len(again)
