@@ -81,11 +81,42 @@ class Desk:
         problems = training(self.campaign.problems, number, self.folder.name, self.shop)
         return ground_of(self.folder, self.campaign, problems, self.held_out, number, attempt)
 
+    def save(self, record: RoundRecord) -> None:
+        """Keep a round that still runs; a rerun is kept beside the record that it may supersede."""
+        self.folder.write_round(record, rerunning=bool(record.supersedes))
+
     def finish(self, record: RoundRecord) -> None:
         """Close a round: first its events, which said twice are said once, then its record, which makes it finished."""
         record.event = announce_round(record, self.campaign, self.shop)
-        self.folder.write_round(record)
+        if record.supersedes:
+            self.folder.supersede(record)
+        else:
+            self.folder.write_round(record)
         self.publisher.kick()
+
+    def keep_test(self, old: RoundRecord) -> None:
+        """Give a rerun that came out the same the test figures of the record that it superseded."""
+        record = self.folder.record(old.round)
+        record.stages |= {path: stage for path, stage in old.stages.items() if path == "evaluate/test"}
+        self.folder.write_round(record)
+
+    def set_stale_aside(self) -> list[int]:
+        """Set aside every round that stands on a model which the rounds before it no longer end in; their numbers.
+
+        Test figures of a campaign that changed are set aside with them.
+        """
+        finished = self.folder.finished()
+        for place, record in enumerate(finished):
+            if record.round and record.start != campaigns.models_by_reference(self.campaign, finished[:place])["previous"]:
+                stale = finished[place:]
+                break
+        else:
+            stale = []
+        for record in reversed(stale):
+            self.folder.set_aside(record)
+        if stale or any("evaluate/test" not in record.stages for record in finished):
+            self.folder.set_test_aside()
+        return [record.round for record in stale]
 
 
 class Teller:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from flows.desk import ground_of
 from flows.phases import run_phases
 from lib import keys
 from lib.campaign import CampaignFolder, RoundRecord
+from lib.errors import DamagedArtifact
 from lib.job import Job
 from lib.recipe import Recipe
 from lib.records import TABLES
 from lib.store import Publication
 from lib.strategy import UserCode
+from tasks.evaluate import evaluate
 from tasks.problems import held_out, training
 from tasks.workshop import Done, Workshop
 
@@ -43,8 +47,20 @@ class Forecast(Workshop):
     def tables_made(self, digest: str) -> list[str]:
         return list(TABLES) if digest.startswith(UNKNOWN) else super().tables_made(digest)
 
+    def shards_of(self, digest: str) -> list[str]:
+        return [digest] if digest.startswith(UNKNOWN) else super().shards_of(digest)
+
+    def outcomes(self, digests: Iterable[str]) -> Counter[str]:
+        return Counter()
+
     def _say(self, job: Job, fate: str, found: Publication | None) -> Done:
-        self.rows.append({"stage": job.label.stage_path, "shard": f"{job.label.shard + 1}/{job.label.shards}", "fate": fate})
+        self.rows.append(
+            {
+                "stage": " ".join((job.label.stage_path, job.label.part)).strip(),
+                "shard": f"{job.label.shard + 1}/{job.label.shards}",
+                "fate": fate,
+            }
+        )
         made = found or Publication("", 0, f"{UNKNOWN}{len(self.rows)}", {}, {}, "")
         if found is None:
             self._makers[made.digest] = job.label.stage_path
@@ -54,12 +70,15 @@ class Forecast(Workshop):
         before = self._before.get(str(job.label))
         if before is None:
             return "it has not run in this round"
-        old = self.store.read(before["key"], before["version"]).ingredients
+        try:
+            old = self.store.read(before["key"], before["version"]).ingredients
+        except DamagedArtifact:
+            return "its artifact is missing or damaged"
         return "; ".join(keys.changed(old, ingredients)) or "its artifact is missing or damaged"
 
 
 def forecast(folder: CampaignFolder, number: int, forced: str) -> list[dict[str, Any]]:
-    """A row (stage, shard, fate) for every job of a round's phases. Runs and writes nothing but the quarantine of damage."""
+    """A row (stage, shard, fate) for every job of a round. Runs nothing, and writes nothing but the quarantine of damage."""
     campaign = folder.load()
     record = folder.record(number)
     UserCode.allow(folder.code)
@@ -69,5 +88,8 @@ def forecast(folder: CampaignFolder, number: int, forced: str) -> list[dict[str,
     drawn = training(campaign.problems, number, folder.name, shop)
     shop.rows.clear()
     ground = ground_of(folder, campaign, drawn, held, number, record.attempt)
-    run_phases(recipe, ground, RoundRecord(folder.name, number, record.attempt), shop, lambda _: None)
+    again = RoundRecord(folder.name, number, record.attempt, start=dict(ground.models["previous"]))
+    run_phases(recipe, ground, again, shop, lambda _: None)
+    for split in ("validation",) if recipe.gate is None else ("validation", "gate"):
+        evaluate(recipe, {**again.start, **again.made}["policy"], split, held[split], ground, shop)
     return shop.rows

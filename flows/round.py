@@ -26,7 +26,7 @@ def run_round(campaign: str, number: int, attempt: int = 1, supersedes: str = ""
         ground = desk.ground(number, attempt)
         record = RoundRecord(campaign, number, attempt, start=dict(ground.models["previous"]), supersedes=supersedes)
         record.flow_run = str(flow_run.id or "")
-        run_phases(desk.recipe, ground, record, desk.shop, desk.folder.write_round)
+        run_phases(desk.recipe, ground, record, desk.shop, desk.save)
         evaluate_round(ground, record, desk)
         record.seconds = time.monotonic() - started
         desk.finish(record)
@@ -37,6 +37,7 @@ def evaluate_round(ground: Ground, record: RoundRecord, desk: Desk) -> None:
     """Measure the round's policy on validation, and let the gate's own split decide whether it becomes champion."""
     model = {**record.start, **record.made}["policy"]
     measure(model, "validation", ground, record, desk)
+    desk.save(record)
     record.decision = decide(model, ground, record, desk)
     record.state = "accepted" if record.decision["accepted"] else "rejected"
 
@@ -46,17 +47,16 @@ def decide(model: str, ground: Ground, record: RoundRecord, desk: Desk) -> dict[
     gate = desk.recipe.gate
     if gate is None:
         return {"accepted": True, "sentence": "accepted: this recipe has no gate"}
-    new = items(measure(model, "gate", ground, record, desk), gate.metric, desk.shop)
+    new = items(measure(model, "gate", ground, record, desk), desk.shop)
     if record.round == 0:
         return asdict(gate.decide(new, None, ground.seed))
     champion = evaluate(desk.recipe, ground.models["champion"]["policy"], "gate", desk.held_out["gate"], ground, desk.shop)
-    return asdict(gate.decide(new, items(champion, gate.metric, desk.shop), ground.seed))
+    return asdict(gate.decide(new, items(champion, desk.shop), ground.seed))
 
 
 def measure(model: str, split: str, ground: Ground, record: RoundRecord, desk: Desk) -> Finished:
-    """Evaluate one model on one split and put the figures into the record."""
+    """Evaluate one model on one split and put the figures into the record, which the caller writes."""
     finished = evaluate(desk.recipe, model, split, desk.held_out[split], ground, desk.shop)
     record.metrics.extend(metric_rows(finished, desk.shop))
     finished.note(record, f"evaluate/{split}", "evaluate", Result({"problems": desk.held_out[split]}))
-    desk.folder.write_round(record)
     return finished

@@ -40,6 +40,7 @@ def prefect_server(home: Home) -> Iterator[str]:
     os.environ.setdefault("PREFECT_HOME", str(home.prefect))
     os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home.prefect / "results"))
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # failures show on the run's page and in our one line
     if given := os.environ.get("PREFECT_API_URL"):
         if not _answers(given):
             raise UserError(f"no Prefect server answers at {given}; start it, or unset PREFECT_API_URL to use a private one")

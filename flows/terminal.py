@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,14 @@ def cell(value: Any) -> str:
 def print_json(value: Any) -> None:
     """One JSON value on standard output and nothing else."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def show_warnings() -> None:
+    """Print what lib warns of, a line each, on standard error."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("roundhouse: %(message)s"))
+    logging.getLogger("lib").addHandler(handler)
 
 
 class Bars:

@@ -13,15 +13,17 @@ import json
 import os
 import re
 import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib.errors import Held, UnknownName, UserError
-from lib.files import locked, read_json, write_atomically, write_json
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from lib import holding
+from lib.errors import UnknownName, UserError
+from lib.files import read_json, write_json
 from lib.home import Home
 from lib.recipe import Recipe
 
@@ -36,6 +38,8 @@ SPLITS = ("train", "validation", "gate", "test")
 class ProblemPlan:
     """Which problems a campaign uses: a source's settings and how many of each split."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     source: dict[str, Any]
     counts: dict[str, int]
     seed: int = 0
@@ -48,6 +52,8 @@ class ProblemPlan:
 @dataclass(frozen=True, slots=True)
 class Campaign:
     """What is fixed about a campaign when it is made."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     recipe_name: str
@@ -63,6 +69,8 @@ class Campaign:
     rounds: int = 3
     attempts: int = 1
     """How often a round that the gate rejected is tried before the campaign goes on."""
+    opening: dict[str, Any] = field(default_factory=dict)
+    """What was asked for when it began (lib.opened), so that the same command can be told from another."""
     format: int = FORMAT
 
 
@@ -115,16 +123,19 @@ class CampaignFolder:
         write_json(self.path / "campaign.json", asdict(campaign))
 
     def load(self) -> Campaign:
-        """What campaign.json says. Raises UnknownName for a campaign that is not there."""
+        """What campaign.json says. Raises UnknownName for a campaign that is not there, UserError for one that is damaged."""
         if not self.exists:
             raise UnknownName("campaign", self.name, names(self.home), f"in {self.home.campaigns}")
-        values = read_json(self.path / "campaign.json")
-        if values.get("format", 0) > FORMAT:
-            raise UserError(f"campaign '{self.name}' has format {values['format']}, this roundhouse knows {FORMAT}; use a newer one")
-        plan = values.pop("problems")
-        plan["exclude"] = tuple(plan["exclude"])
-        replay = {name: tuple(refs) for name, refs in values.pop("replay").items()}
-        return Campaign(**values, problems=ProblemPlan(**plan), replay=replay)
+        path = self.path / "campaign.json"
+        values = read_json(path)
+        if isinstance(values, dict) and isinstance(found := values.get("format"), int) and found > FORMAT:
+            raise UserError(f"campaign '{self.name}' has format {found}, this roundhouse knows {FORMAT}; use a newer one")
+        try:
+            return TypeAdapter(Campaign).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the whole"
+            raise UserError(f"{path} is damaged ({where}: {first['msg']}); restore it, or begin another campaign") from None
 
     def recipe(self) -> Recipe:
         return Recipe.model_validate(self.load().recipe)
@@ -141,8 +152,27 @@ class CampaignFolder:
         again = f"-attempt-{attempt}" if attempt > 1 else ""
         return self.path / f"round-{number:03d}{again}" / "round.json"
 
-    def write_round(self, record: RoundRecord) -> None:
-        write_json(self.round_path(record.round, record.attempt), asdict(record))
+    def write_round(self, record: RoundRecord, rerunning: bool = False) -> None:
+        """Replace a round's record; one that is run again is written beside it until it is whole."""
+        path = self.round_path(record.round, record.attempt)
+        write_json(path.with_name("rerunning.json") if rerunning else path, asdict(record))
+
+    def supersede(self, record: RoundRecord) -> None:
+        """Put a whole rerun in the place of the record that it supersedes, which is kept."""
+        self.set_aside(record)
+        self.write_round(record)
+        self.round_path(record.round, record.attempt).with_name("rerunning.json").unlink(missing_ok=True)
+
+    def base(self) -> RoundRecord | None:
+        """How the campaign's base model was made, where it made one itself."""
+        path = self.path / "base" / "round.json"
+        return RoundRecord(**read_json(path)) if path.is_file() else None
+
+    def set_test_aside(self) -> None:
+        """Keep test figures that no longer hold as test.superseded-N.json."""
+        path = self.path / "test.json"
+        if path.is_file():
+            path.rename(path.with_name(f"test.superseded-{len(list(self.path.glob('test.superseded-*'))) + 1}.json"))
 
     def write_base(self, record: RoundRecord) -> None:
         """Keep how the campaign's base model was made, where it made one itself."""
@@ -200,29 +230,14 @@ class CampaignFolder:
         return read_json(path) if path.is_file() else None
 
     def holder(self) -> dict[str, Any] | None:
-        """Who runs this campaign now (pid, host, command), or None."""
-        with locked(self.path / "campaign.lock", wait=False) as free:
-            if free:
-                return None
-        path = self.path / "holder.json"
-        return read_json(path) if path.is_file() else {"pid": "unknown", "host": socket.gethostname()}
+        """Who runs this campaign now (pid, host), or None."""
+        return holding.holder(self.path)
 
     @contextmanager
     def hold(self, *, wait: bool) -> Iterator[None]:
         """Run this campaign alone. Raises Held, saying who holds it, unless told to wait."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with locked(self.path / "campaign.lock", wait=wait) as held:
-            if not held:
-                who = self.holder() or {}
-                raise Held(
-                    f"campaign '{self.name}' is being run by process {who.get('pid')} on {who.get('host')}; "
-                    "wait for it with --wait, or stop that process"
-                )
-            write_atomically(self.path / "holder.json", json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-            try:
-                yield
-            finally:
-                (self.path / "holder.json").unlink(missing_ok=True)
+        with holding.hold(self.path, self.name, wait=wait):
+            yield
 
 
 def names(home: Home) -> list[str]:

@@ -21,6 +21,8 @@ class Label:
     attempt: int = 1
     shard: int = 0
     shards: int = 1
+    part: str = ""
+    """Which of the jobs of an evaluation it is: sample, verify or evaluate."""
 
     @property
     def stage_path(self) -> str:
@@ -29,7 +31,8 @@ class Label:
     def __str__(self) -> str:
         tried = f".{self.attempt}" if self.attempt > 1 else ""
         part = f" {self.shard + 1}/{self.shards}" if self.shards > 1 else ""
-        return f"{self.campaign} r{self.round}{tried} {self.stage_path}{part}"
+        inner = f" {self.part}" if self.part else ""
+        return f"{self.campaign} r{self.round}{tried} {self.stage_path}{inner}{part}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Job:
         return keys.ingredients_of(self.kind, self.settings, contents, models, self.seed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """What a finished stage left in the store, shard by shard, and the results that it read."""
 
@@ -71,6 +74,12 @@ class Result:
     def every(self, table: str) -> tuple[str, ...]:
         """References of a table over the closure, each once."""
         return tuple(dict.fromkeys(ref for result in self.closure() for ref in result.made.get(table, ())))
+
+    def nearest(self, table: str) -> tuple[Result, ...]:
+        """The results with this table that stand closest: this one, or behind it where it has none."""
+        if table in self.made:
+            return (self,)
+        return tuple(dict.fromkeys(found for result in self.read for found in result.nearest(table)))
 
     def shard(self, table: str, index: int) -> tuple[str, ...]:
         """References of a table that belong to one shard, over the closure."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.metadata
-import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +27,8 @@ from lib.errors import UserError
 from lib.files import sha256_of
 from lib.seeds import digest
 from lib.strategy import UserCode
+
+_LIB = Path(__file__).parent
 
 CARRIED = {
     "transformers": ("tokenizers", "safetensors", "numpy"),
@@ -109,14 +110,16 @@ def closure(roots: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 def _is_ours(module: str) -> bool:
     top = module.partition(".")[0]
-    return top == "lib" or (UserCode.root is not None and (UserCode.root / f"{top}.py").is_file())
+    return top == "lib" or UserCode.file_of(top) is not None
 
 
 def _file_of(module: str) -> Path | None:
-    if UserCode.root is not None and (UserCode.root / f"{module}.py").is_file():
-        return UserCode.root / f"{module}.py"
-    spec = importlib.util.find_spec(module)
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+    """A module's source, found by its path: asking Python for it would import the packages that hold it."""
+    top, *inner = module.split(".")
+    if top != "lib":
+        return UserCode.file_of(module)
+    place = _LIB.joinpath(*inner)
+    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -130,7 +133,7 @@ def _imports(file: Path, module: str, _changed_at: int) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, package)
             found.add(base)
-            found.update(f"{base}.{alias.name}" for alias in node.names if _is_module(f"{base}.{alias.name}"))
+            found.update(f"{base}.{alias.name}" for alias in node.names if _file_of(f"{base}.{alias.name}"))
     for name in list(found):
         found.update(name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1))
     return tuple(sorted(name for name in found if name))
@@ -142,17 +145,6 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
     parts = package.split(".")
     base = ".".join(parts[: len(parts) - node.level + 1])
     return f"{base}.{node.module}" if node.module else base
-
-
-def _is_module(name: str) -> bool:
-    return _is_ours(name) and _safe_spec(name)
-
-
-def _safe_spec(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # the parent is a module, not a package: the name is an attribute
-        return False
 
 
 @functools.cache

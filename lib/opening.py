@@ -1,21 +1,21 @@
-"""What a person asks for when a campaign begins, and its check against a campaign that is there already."""
+"""What a person asks for when a campaign begins, and the recipe and problems that come of it."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from lib import recipe as recipes
-from lib.campaign import Campaign, CampaignFolder
+from lib.campaign import CampaignFolder
 from lib.errors import UserError
 from lib.problems.countdown import Countdown
 from lib.recipe import Recipe
+from lib.soundness import refuse_unsound
 from lib.strategy import Settings, Strategy, UserCode
 
-COUNTS = {"train": 2500, "validation": 400, "gate": 800, "test": 800}
+COUNTS = {"train": 2500, "validation": 400, "gate": 800, "test": 400}
 """Problems of each split unless asked otherwise."""
 
 WARM_PROBLEMS = 2500
@@ -30,8 +30,11 @@ class Opening(Settings):
     settings: dict[str, str] = Field(default_factory=dict)
     """Changes to the recipe by dotted path."""
     seed: int = 0
+    """Seed of the base model and of everything that rounds draw; the problems are the same for every seed."""
     model: str | None = None
-    """A model folder or hub name; None is the built-in model."""
+    """A model folder; None is the built-in model."""
+    numbers: Literal[3, 4, 5] | None = None
+    """How many numbers the built-in problems have; None leaves Countdown and the recipe as they are."""
     counts: dict[str, int] = Field(default_factory=COUNTS.copy)
     """Problems of each split: train, validation, gate, test."""
     fresh: bool = True
@@ -50,42 +53,42 @@ class Opening(Settings):
         """
         name = self.recipe
         if name.endswith(".py"):
-            if not Path(name).is_file():
-                raise UserError(f"no recipe file {name}; give the path of a Python file with RECIPE = Recipe(...)")
-            name = str(folder.copy_code(Path(name)))
+            name = str(folder.copy_code(recipes.existing_file(name)))
             UserCode.allow(folder.code)
-        found, _ = recipes.load(name)
-        source = _problem_set(name)
-        return recipes.with_verifiers(recipes.override(found, self.settings), source.verifiers()), source
+        return self._made(name)
 
-    def preview(self) -> Recipe:
-        """The recipe as it would run, with nothing copied or written; raises as `resolve` would."""
+    def preview(self) -> tuple[Recipe, Strategy]:
+        """What `resolve` would return or raise, with nothing copied or written."""
         if self.recipe.endswith(".py"):
-            UserCode.allow(Path(self.recipe).resolve().parent)
-        found, _ = recipes.load(self.recipe)
-        return recipes.with_verifiers(recipes.override(found, self.settings), _problem_set(self.recipe).verifiers())
+            UserCode.allow(recipes.existing_file(self.recipe).resolve().parent)
+        return self._made(self.recipe)
 
-    def refuse_other(self, campaign: Campaign, given: frozenset[str]) -> None:
-        """Raise UserError if a setting that the user gave differs from what the campaign was begun with."""
-        stored: dict[str, Any] = {"recipe": campaign.recipe_name, "seed": campaign.seed}
-        for name in sorted(given & {"recipe", "seed"}):
-            asked = Path(self.recipe).stem if name == "recipe" else getattr(self, name)
-            if asked != stored[name]:
-                raise UserError(
-                    f"campaign '{campaign.name}' was begun with {name} {stored[name]}, not {asked}; "
-                    "leave it out to continue, or begin another campaign with --name"
-                )
-        for name in sorted(given & {"settings", "model"}):
-            raise UserError(f"campaign '{campaign.name}' is begun already and its {name} is fixed; begin another with --name")
+    def warm_recipe(self, source: Any) -> Recipe:
+        """The recipe of the built-in model's warm start on a problem set."""
+        found = self._with_room(recipes.load("warm_start")[0], source)
+        return recipes.with_verifiers(recipes.override(found, self.warm_start), source.verifiers())
 
+    def _made(self, name: str) -> tuple[Recipe, Strategy]:
+        found, _ = recipes.load(name)
+        source = self._problem_set(name)
+        changed = recipes.override(self._with_room(found, source), self.settings)
+        recipe = recipes.with_verifiers(changed, source.verifiers())
+        refuse_unsound(recipe, replayable=frozenset({"base"} if self.model is None else ()))
+        return recipe, source
 
-def _problem_set(recipe_name: str) -> Any:
-    """The user's PROBLEMS, if the recipe file has one, else Countdown."""
-    if not recipe_name.endswith(".py"):
-        return Countdown()
-    found = getattr(importlib.import_module(Path(recipe_name).stem), "PROBLEMS", None)
-    if found is None:
-        return Countdown()
-    if not (isinstance(found, Strategy) and hasattr(found, "problems") and hasattr(found, "verifiers")):
-        raise UserError(f"{recipe_name}: PROBLEMS must be a Strategy with problems(split, count, seed, exclude) and verifiers()")
-    return found
+    def _with_room(self, recipe: Recipe, source: Any) -> Recipe:
+        """Longer problems need longer answers; what --set says comes after and stands."""
+        return recipes.with_room(recipe, source.largest_answer_tokens) if self.numbers else recipe
+
+    def _problem_set(self, name: str) -> Any:
+        """The user's PROBLEMS, if the recipe file has one, else Countdown."""
+        found = getattr(UserCode.module(Path(name).stem), "PROBLEMS", None) if name.endswith(".py") else None
+        if found is None:
+            return Countdown(numbers=self.numbers) if self.numbers else Countdown()
+        if not (isinstance(found, Strategy) and hasattr(found, "problems") and hasattr(found, "verifiers")):
+            raise UserError(f"{name}: PROBLEMS must be a Strategy with problems(split, count, seed, exclude) and verifiers()")
+        if self.numbers:
+            raise UserError(f"--numbers {self.numbers} is for the built-in Countdown, and {name} has PROBLEMS of its own; leave one out")
+        if self.model is None:
+            raise UserError(f"{name} has PROBLEMS of its own, and the built-in model reads sums only; give a model folder with --model")
+        return found

@@ -39,8 +39,8 @@ class Ground:
     def stage_seed(self, phase: str, stage: str) -> int:
         return seeds.seed_of(self.seed, self.label.round, self.label.attempt, phase, stage)
 
-    def at(self, phase: str, stage: str, shard: int = 0, shards: int = 1) -> Label:
-        return replace(self.label, phase=phase, stage=stage, shard=shard, shards=shards)
+    def at(self, phase: str, stage: str, shard: int = 0, shards: int = 1, part: str = "") -> Label:
+        return replace(self.label, phase=phase, stage=stage, shard=shard, shards=shards, part=part)
 
     def model(self, reference: str, role: str) -> str:
         """The digest of a role's model; UnknownName if the reference is not known in this round."""
@@ -101,14 +101,14 @@ def sample_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> lis
 
 
 def verify_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> list[Job]:
-    """One job a shard: the completions of the stages read directly, not of those behind them."""
+    """One job a shard: the nearest completions, not those that their sampler read."""
     models = _role_models(stage.run, ground)
     settings: Json = {"verifiers": _dump(stage.run), **({"engine": ground.engine} if models else {})}
-    direct = Result(read.made or {}) if read.made else Result({}, tuple(Result(r.made) for r in read.read))
+    judged = Result({}, tuple(Result(found.made) for found in read.nearest("completions")))
     shards = read.every("problems")
     jobs = []
     for index, problems in enumerate(shards):
-        inputs = {"problems": (problems,), "completions": direct.shard("completions", index)}
+        inputs = {"problems": (problems,), "completions": judged.shard("completions", index)}
         label = ground.at(phase.name, stage.label, index, len(shards))
         seed = ground.stage_seed(phase.name, stage.label) if models else 0
         jobs.append(Job("verify", label, settings, _given(inputs), models, seed, needs_device=bool(models)))
@@ -152,7 +152,7 @@ def evaluate_sample_jobs(evaluator: Any, model: str, split: str, problems: tuple
     settings: Json = {"sampler": sampler, "engine": ground.engine}
     seed = seeds.seed_of(ground.seed, "evaluate", split, sampler)
     models = {str(getattr(evaluator.sampler, "role", "policy")): model}
-    labels = [ground.at("evaluate", f"sample {split}", i, len(problems)) for i in range(len(problems))]
+    labels = [ground.at("evaluate", split, i, len(problems), "sample") for i in range(len(problems))]
     return [
         Job("sample", label, settings, {"problems": (shard,)}, models, seed, needs_device=True)
         for label, shard in zip(labels, problems, strict=True)
@@ -163,7 +163,7 @@ def evaluate_verify_jobs(evaluator: Any, split: str, problems: tuple[str, ...], 
     """The verifying that feeds an evaluator."""
     settings: Json = {"verifiers": _dump(evaluator.verifiers)}
     return [
-        Job("verify", ground.at("evaluate", f"verify {split}", i, len(problems)), settings, {"problems": (p,), "completions": (c,)})
+        Job("verify", ground.at("evaluate", split, i, len(problems), "verify"), settings, {"problems": (p,), "completions": (c,)})
         for i, (p, c) in enumerate(zip(problems, completions, strict=True))
     ]
 
@@ -172,7 +172,7 @@ def evaluate_job(evaluator: Any, model: str, split: str, fed: Result, ground: Gr
     """The measuring itself."""
     settings: Json = {"evaluator": evaluator.model_dump(mode="json"), "split": split, "model_id": model}
     inputs = {name: fed.every(name) for name in ("problems", "completions", "verdicts")}
-    return Job("evaluate", ground.at("evaluate", f"evaluate {split}"), settings, _given(inputs))
+    return Job("evaluate", ground.at("evaluate", split, part="evaluate"), settings, _given(inputs))
 
 
 def _given(inputs: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from lib import models
 from lib.strategy import Strategy
 
@@ -33,6 +35,8 @@ class SmallLlama(Strategy):
     """Attention heads, each with keys and values of its own."""
     intermediate_size: int = 192
     """Width of the feed-forward layers."""
+    attention_dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of attention weights dropped while training: without it the model learns its few problems by heart."""
     max_positions: int = 128
     """Longest prompt and answer together, in tokens."""
 
@@ -49,6 +53,7 @@ class SmallLlama(Strategy):
             num_attention_heads=self.heads,
             intermediate_size=self.intermediate_size,
             max_position_embeddings=self.max_positions,
+            attention_dropout=self.attention_dropout,
             tie_word_embeddings=True,
             pad_token_id=tokenizer.pad_token_id,
             bos_token_id=tokenizer.bos_token_id,

@@ -9,8 +9,11 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import spec_from_file_location
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from types import ModuleType
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import (
     BaseModel,
@@ -23,6 +26,8 @@ from pydantic import (
 )
 
 from lib.errors import UnknownName, UserError
+
+_OURS = ("lib", "tasks", "flows")
 
 
 class Settings(BaseModel):
@@ -56,27 +61,60 @@ class Strategy(Settings):
 
 
 class UserCode:
-    """The one folder, beside lib, whose modules strategies may come from; set once per process."""
+    """The one folder, beside lib, whose modules strategies may come from; set once per process.
+
+    It is an import finder too: a module of the folder comes from there, never from a file of the same name elsewhere,
+    such as the one that a campaign's copy was made of. Names of Python's own and of installed modules stay theirs.
+    """
 
     root: ClassVar[Path | None] = None
+    _latest: ClassVar[Path | None] = None
+    """The last folder that was allowed: its modules give way to those of the next."""
 
     @classmethod
     def allow(cls, root: Path | None) -> None:
         """Let strategies be imported from `root` (a campaign's copy of its recipe), or from lib alone when None."""
-        if cls.root is not None and str(cls.root) in sys.path:
-            sys.path.remove(str(cls.root))
         cls.root = root.resolve() if root else None
-        if cls.root is not None:
+        if cls.root not in (None, cls._latest):
             for name, module in list(sys.modules.items()):
-                if (cls.root / f"{name}.py").exists() and not _inside(module, cls.root):
+                if cls._latest is not None and _is_from(module, cls._latest / f"{name}.py"):
                     del sys.modules[name]
-            sys.path.append(str(cls.root))
-            importlib.invalidate_caches()
+            cls._latest = cls.root
+        if cls not in sys.meta_path:
+            sys.meta_path.insert(0, cls)
+
+    @classmethod
+    def file_of(cls, module: str) -> Path | None:
+        """The file of a module of the folder; None if there is none or if Python would take another module for it."""
+        if cls.root is None or "." in module or "/" in module:
+            return None
+        file = cls.root / f"{module}.py"
+        return file if file.is_file() and not _is_taken(module) else None
+
+    @classmethod
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """What Python's import asks of a finder."""
+        file = cls.file_of(name) if path is None else None
+        return spec_from_file_location(name, file) if file else None
+
+    @classmethod
+    def module(cls, name: str) -> ModuleType:
+        """Import a module of the folder. Raises UserError if its name belongs to another module."""
+        file = cls.file_of(name)
+        found = importlib.import_module(name) if file else None
+        if file is None or not _is_from(found, file):
+            raise UserError(f"{name}.py has the name of a module of Python or of an installed package; rename it")
+        return cast(ModuleType, found)
 
 
-def _inside(module: Any, root: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and Path(file).resolve().is_relative_to(root)
+def _is_from(module: object, file: Path) -> bool:
+    return getattr(module, "__file__", None) == str(file)
+
+
+def _is_taken(name: str) -> bool:
+    installed = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
+    spec = PathFinder.find_spec(name, installed)
+    return name in sys.stdlib_module_names or name in _OURS or (spec is not None and spec.origin is not None)
 
 
 def name_of(cls: type) -> str:
@@ -90,12 +128,11 @@ def load_class(name: str) -> type[Strategy]:
     Raises UserError if the module is neither of lib nor of the campaign's own code, or has no such strategy.
     """
     module_name, _, class_name = name.partition(":")
-    if module_name != "lib" and not module_name.startswith("lib."):
-        root = UserCode.root
-        if root is None or not (root / f"{module_name}.py").is_file():
-            raise UserError(f"strategy '{name}' is neither in lib nor in the campaign's own recipe; only these are loaded")
+    own = module_name.partition(".")[0] != "lib"
+    if own and (UserCode.root is None or not (UserCode.root / f"{module_name}.py").is_file()):
+        raise UserError(f"strategy '{name}' is neither in lib nor in the campaign's own recipe; only these are loaded")
     try:
-        module = importlib.import_module(module_name)
+        module = UserCode.module(module_name) if own else importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UserError(f"strategy '{name}': {error}; is the module spelt right?") from None
     found = getattr(module, class_name, None)

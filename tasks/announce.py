@@ -9,7 +9,7 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
 
-from lib import events, seeds
+from lib import events, seeds, tables
 from lib.campaign import Campaign, RoundRecord
 from lib.home import Home
 from lib.job import Label
@@ -110,25 +110,29 @@ def _model(role: str, digest: str) -> events.ModelRef:
 
 
 def _datasets(record: RoundRecord, shop: Workshop) -> list[events.DatasetRef]:
-    """Every table artifact that the round's own stages made or read, once each."""
-    found: dict[tuple[str, str], events.DatasetRef] = {}
+    """Every table artifact that the round's own stages read, made or learned from, once for each stage."""
+    found: dict[tuple[str, str, str], events.DatasetRef] = {}
     for path, stage in record.stages.items():
         if stage["verb"] == "evaluate":
             continue
-        rows = {job["digest"]: shop.store.read(job["key"], job["version"]).rows for job in stage["jobs"]}
-        for table, references in stage["made"].items():
-            if table not in TABLES:
-                continue
-            for reference in references:
-                found[table, reference] = events.DatasetRef(
-                    name=table,
-                    context=path,
-                    digest=shop.store.content(reference),
-                    uri=f"store/artifacts/{reference[:2]}/{reference}",
-                    rows=rows.get(reference, {}).get(table, 0),
-                    schema=TABLES[table].id,
-                )
+        problems = stage["read"].get("problems", []) if stage["verb"] == "sample" else []
+        given = [(table, ref) for table, refs in {**stage["made"], "problems": problems}.items() if table in TABLES for ref in refs]
+        given += [(_kind_of(ref, shop), ref) for refs in stage["learned"].values() for ref in refs]
+        for table, reference in given:
+            found[table, reference, path] = events.DatasetRef(
+                name=table,
+                context=path,
+                digest=shop.store.content(reference),
+                uri=f"store/artifacts/{reference[:2]}/{reference}",
+                rows=tables.rows_in(shop.store.folder(reference)).get(table, 0),
+                schema=TABLES[table].id,
+            )
     return list(found.values())
+
+
+def _kind_of(reference: str, shop: Workshop) -> str:
+    """The examples table that an artifact holds."""
+    return next(table for table in shop.tables_made(reference) if table.startswith("examples_"))
 
 
 def _stage_metrics(record: RoundRecord, shop: Workshop) -> dict[str, float]:

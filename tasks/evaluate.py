@@ -41,10 +41,7 @@ def metric_rows(finished: Finished, shop: Workshop) -> list[dict[str, Any]]:
     return tables.read(paths, records.METRICS).to_pylist()
 
 
-def items(finished: Finished, metric: str, shop: Workshop) -> pa.Table:
-    """The per-item rows of the first evaluator that has this metric, with whatever else it measured per item."""
-    found = [
-        tables.read(shop.store.folder(ref) / "metric_items.parquet", records.METRIC_ITEMS) for ref in finished.result.made["metric_items"]
-    ]
-    having = [table for table in found if metric in table["metric"].unique().to_pylist()]
-    return (having or found)[0]
+def items(finished: Finished, shop: Workshop) -> pa.Table:
+    """The per-item rows of every evaluator."""
+    paths = [shop.store.folder(ref) / "metric_items.parquet" for ref in finished.result.made["metric_items"]]
+    return tables.read(paths, records.METRIC_ITEMS)

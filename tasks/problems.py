@@ -27,4 +27,4 @@ def draw(problem_plan: ProblemPlan, split: str, campaign: str, shop: Workshop, w
         {"exclude": problem_plan.exclude} if split == "train" and problem_plan.exclude else {},
         seed=problem_plan.seed,
     )
-    return tuple(shop.store.folders(publish(shop, job).digest))
+    return tuple(shop.shards_of(publish(shop, job).digest))

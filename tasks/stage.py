@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lib.campaign import RoundRecord
 from lib.job import Result
@@ -16,6 +16,8 @@ class Finished:
 
     result: Result
     jobs: list[Done]
+    learned: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What a train stage learned from: `examples` of this round and earlier ones, and what it replayed."""
 
     def note(self, record: RoundRecord, path: str, verb: str, read: Result) -> None:
         """Put this stage into a round's record."""
@@ -32,5 +34,6 @@ class Finished:
                 for done in self.jobs
             ],
             "made": {name: list(refs) for name, refs in self.result.made.items()},
+            "learned": {name: list(refs) for name, refs in self.learned.items()},
             "read": {name: list(refs) for name in TABLES if (refs := read.every(name))},
         }

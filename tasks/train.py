@@ -13,5 +13,6 @@ from tasks.workshop import Workshop
 
 def train(phase: Phase, stage: Stage, read: Result, ground: Ground, shop: Workshop) -> Finished:
     """The new model of the phase's role."""
-    done = publish(shop, plan.train_job(phase, stage, read, ground))
-    return Finished(Result({"model": (done.digest,)}, (read,)), [done])
+    job = plan.train_job(phase, stage, read, ground)
+    done = publish(shop, job)
+    return Finished(Result({"model": (done.digest,)}, (read,)), [done], learned=job.inputs)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from lib import plan
 from lib.errors import TooManyUndecided
 from lib.job import Result
@@ -23,9 +21,7 @@ def verify(phase: Phase, stage: Stage, read: Result, ground: Ground, shop: Works
 
 def refuse_undecided(name: str, limit: float, done: list[Done], shop: Workshop) -> None:
     """Raise TooManyUndecided if more than `limit` of a stage's outcomes are undecided."""
-    outcomes: Counter[str] = Counter()
-    for job in done:
-        outcomes.update(shop.store.stats(job.publication.key, job.publication.version).get("outcomes", {}))
+    outcomes = shop.outcomes(job.digest for job in done)
     total = outcomes.total()
     if total and outcomes["undecided"] > limit * total:
         raise TooManyUndecided(

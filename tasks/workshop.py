@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pyarrow.parquet as pq
+
 from lib import keys, tables
-from lib.errors import UserError
+from lib.errors import DamagedArtifact, UserError
 from lib.home import Home
 from lib.job import Job, Label
 from lib.protocols import Machine, Work
@@ -127,6 +130,15 @@ class Workshop:
         """The tables that an artifact holds."""
         return [name.removesuffix(".parquet") for name in self.store.files(digest) if name.endswith(".parquet")]
 
+    def shards_of(self, digest: str) -> list[str]:
+        """References to the shards of a problems artifact."""
+        return self.store.folders(digest)
+
+    def outcomes(self, digests: Iterable[str]) -> Counter[str]:
+        """How often each outcome stands in verdict artifacts; scorers have none."""
+        columns = (pq.read_table(self.store.folder(d) / "verdicts.parquet", columns=["outcome"])["outcome"] for d in digests)
+        return Counter(str(outcome) for column in columns for outcome in column.to_pylist() if outcome is not None)
+
     def make(self, job: Job, key: str, ingredients: Mapping[str, Any]) -> Publication:
         """Run a job in a child and publish what it wrote, unless somebody else does so first."""
         with self.store.key_lock(key, wait=False) as held:
@@ -140,6 +152,7 @@ class Workshop:
         found = None if self.is_forced(job) else self.known(job, key)
         if found is not None:
             return found
+        self._verify_inputs(job)
         started = time.monotonic()
         with self.store.workspace() as out:
             result = self._sessions[job.needs_device].run(
@@ -148,7 +161,7 @@ class Workshop:
                 out,
                 timeout_seconds=TIMEOUT_SECONDS.get(job.kind, 3600.0),
                 report=lambda done, total: self.notice(job.label, done, total),
-                memory_key=f"{job.kind}:{sorted(job.models.values())}:{job.settings.get('sampler', {}).get('max_new_tokens', '')}",
+                memory_key=self._memory_key(job),
             )
             measured = {
                 **result.stats,
@@ -159,6 +172,20 @@ class Workshop:
                 "label": str(job.label),
             }
             return self.store.publish(out, key, ingredients, tables.rows_in(out), measured)
+
+    def _verify_inputs(self, job: Job) -> None:
+        """A key that names an input's digest must not be given a result made from other bytes."""
+        for digest in {ref.partition("/")[0] for refs in job.inputs.values() for ref in refs} | set(job.models.values()):
+            try:
+                self.store.verify(digest)
+            except DamagedArtifact as damage:
+                remedy = f"make it again: roundhouse rerun {job.label.campaign} --round N --from STAGE, of the round that made it"
+                raise DamagedArtifact(f"{job.label} reads what was damaged: {damage}; {remedy}") from None
+
+    def _memory_key(self, job: Job) -> str:
+        """What a safe micro-batch is remembered by: the architecture and the length, not the weights."""
+        shapes = sorted(self.identity(digest)["config"][:16] for digest in job.models.values())
+        return f"{job.kind}:{','.join(shapes)}:{job.settings.get('sampler', {}).get('max_new_tokens', '')}"
 
     def _work(self, job: Job) -> Work:
         inputs = {name: [self.store.folder(ref) for ref in refs] for name, refs in job.inputs.items()}

@@ -1,8 +1,8 @@
 """Countdown: reach a target from a few numbers with + - * / (generated, so there are always problems to learn from).
 
 The prompt is `1,5,8>45:` (numbers sorted, then the target) and a solution is `8+1=9;9*5=45`. A problem is made by drawing
-numbers and folding them in the order drawn with random operations. Sums and products are written in either order, as a coin
-falls, differences and quotients with the larger operand first; division must be exact and by at least 2. Two rules of
+numbers and folding them in the order drawn with random operations. Sums and products are written in that order, differences
+and quotients with the larger operand first; division must be exact and by at least 2. Two rules of
 choice: no intermediate passes `largest_intermediate`, and the target is not one of the numbers. With the defaults this
 leaves 11,432 solvable problems of three numbers (12,166 without the two rules).
 
@@ -140,7 +140,7 @@ class Countdown(Strategy):
             uniforms = seeds.uniforms([seed], block * BLOCK * width, BLOCK * width).reshape(BLOCK, width)
             before = len(seen)
             numbers = 1 + (uniforms[:, : self.numbers] * self.largest).astype(np.int64)
-            yield from self._new(numbers, (uniforms[:, self.numbers :] * 8).astype(np.int64), seen)
+            yield from self._new(numbers, (uniforms[:, self.numbers :] * 4).astype(np.int64), seen)
             block, idle = block + 1, 0 if len(seen) > before else idle + 1
 
     def _every(self) -> Iterator[Problem]:
@@ -152,11 +152,8 @@ class Countdown(Strategy):
             yield from self._new(grid[:, :3], grid[:, 3:], seen)
 
     def _new(self, numbers: Integers, operations: Integers, seen: set[tuple[int, ...]]) -> Iterator[Problem]:
-        """The valid draws (B, n) and (B, n-1) whose sorted numbers and target are not in `seen`, which takes them in.
-
-        An operation is 0 to 3 for + - * / with the value so far on the left, and 4 to 7 for the same turned round.
-        """
-        left, right, result, valid = _fold(numbers, operations % 4, operations // 4)
+        """The valid draws (B, n) and (B, n-1) whose sorted numbers and target are not in `seen`, which takes them in."""
+        left, right, result, valid = _fold(numbers, operations)
         target = result[:, -1]
         valid &= (target >= self.target_low) & (target <= self.target_high)
         valid &= (result[:, :-1] <= self.largest_intermediate).all(axis=1)
@@ -167,7 +164,7 @@ class Countdown(Strategy):
             key = tuple(keys[row].tolist())
             if key not in seen:
                 seen.add(key)
-                yield Problem(key[:-1], key[-1], _written(left[row], operations[row] % 4, right[row], result[row]))
+                yield Problem(key[:-1], key[-1], _written(left[row], operations[row], right[row], result[row]))
 
     def _row(self, problem: Problem) -> dict[str, object]:
         return {
@@ -182,11 +179,8 @@ class Countdown(Strategy):
         }
 
 
-def _fold(numbers: Integers, operations: Integers, turned: Integers) -> tuple[Integers, Integers, Integers, NDArray[np.bool_]]:
-    """Fold each row with operations 0 to 3 (+ - * /): left, right and result of every step (B, n-1), and which rows hold.
-
-    Where `turned` is 1, a sum or product has the value so far on its right.
-    """
+def _fold(numbers: Integers, operations: Integers) -> tuple[Integers, Integers, Integers, NDArray[np.bool_]]:
+    """Fold each row with operations 0 to 3 (+ - * /): left, right and result of every step (B, n-1), and which rows hold."""
     left, right, result = (np.ones_like(operations) for _ in range(3))
     valid = np.ones(len(numbers), dtype=np.bool_)
     value = numbers[:, 0]
@@ -196,9 +190,10 @@ def _fold(numbers: Integers, operations: Integers, turned: Integers) -> tuple[In
         made = np.choose(operation, [big + small, big - small, big * small, big // small])
         valid &= (made > 0) & ((operation != 3) | ((small >= 2) & (big % small == 0)))
         value = np.where(valid, made, 1)  # a dead row goes on with 1 so that nothing divides by zero
-        sides = np.where(turned[:, step] == 1, [other, before], [before, other])
-        sides = np.where((operation == 0) | (operation == 2), sides, [big, small])
-        left[:, step], right[:, step], result[:, step] = *sides, value
+        commutes = (operation == 0) | (operation == 2)
+        left[:, step] = np.where(commutes, before, big)
+        right[:, step] = np.where(commutes, other, small)
+        result[:, step] = value
     return left, right, result, valid
 
 

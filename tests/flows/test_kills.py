@@ -48,7 +48,7 @@ def work(shop: Workshop, again: list[int]) -> list[str]:
 
     label = Label("kills", 1, "main", "stage")
     model = sure(Job("adopt", label, {"files": {"m": "1"}}, outside={"source": os.environ["TINY_MODEL"]}))
-    settings: dict[str, Any] = {"source": Countdown().model_dump(mode="json"), "split": "train", "count": 300}
+    settings: dict[str, Any] = {"source": Countdown().model_dump(mode="json"), "split": "train", "count": 300, "window": 1}
     problems = sure(Job("problems", label, settings))
     sampling = {"sampler": Independent(n=8).model_dump(mode="json"), "engine": ENGINE}
     made = [model, problems]

@@ -49,14 +49,21 @@ def test_a_rerun_reuses_forecasts_and_invalidates(run: Run, home: Home, model: P
     assert same["same"]
     assert executed(home)[len(before) :] == ["scaled r1 main/train"]
     assert (folder / "round-001" / "round.superseded-1.json").exists()
+    assert run("status", "scaled").returncode == 0
 
     forecast = json.loads(run("rerun", "scaled", "--round", "1", "--from", "sample", "--dry-run", "--json").stdout)
     fates = [row["fate"] for row in forecast]
     assert fates[0] == "runs: asked for"
-    assert fates[1:] == [
+    assert fates[1:4] == [
         "depends on what main/sample will produce",
         "depends on what main/verify will produce",
         "depends on what main/filter will produce",
+    ]
+    assert set(fates[4:]) == {"depends on what main/train will produce", "depends on what evaluate/validation will produce"}
+    again = run("rerun", "scaled", "--round", "1", "--from", "evaluate/validation", "--json")
+    assert json.loads(again.stdout)["same"]
+    assert [label.partition(" evaluate/")[2] for label in executed(home)[-3:]] == [
+        f"validation {p}" for p in ("sample", "verify", "evaluate")
     ]
 
     other = json.loads(run("rerun", "scaled", "--round", "1", "--from", "train", "--json", FACTOR="1.5").stdout)
@@ -70,6 +77,8 @@ def test_a_rerun_reuses_forecasts_and_invalidates(run: Run, home: Home, model: P
 
     ended = run("improve", "scaled")
     assert ended.returncode == 0, ended.stderr
+    assert (folder / "test.superseded-1.json").exists()
+    assert (folder / "test.json").exists()
     second = json.loads((folder / "round-002" / "round.json").read_text())
     assert second["start"] == again["made"]
 

@@ -1,12 +1,15 @@
 """What a content key depends on, ingredient by ingredient, and what it does not."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lib import keys, models, records, tables
+from lib.errors import UserError
 from lib.job import Job, Label
 from lib.samplers.independent import Independent
 from lib.small_model import SmallLlama
@@ -122,6 +125,37 @@ def test_the_key_reaches_modules_that_are_imported_indirectly_and_inside_functio
     nested, versions = keys.closure({"lib.engines.huggingface"})
     assert "lib.models" in nested
     assert {"torch", "transformers", "tokenizers"} <= versions.keys()
+
+
+def test_computing_a_key_imports_nothing_heavy():
+    code = """
+import sys
+from lib import keys
+ours = {name for name in sys.modules if name.startswith("lib.")}
+code, versions = keys.closure({
+    "lib.stages.train", "lib.trainers.sft", "lib.trainers.dpo", "lib.trainers.policy_gradient", "lib.engines.huggingface"
+})
+assert {"lib.trainers", "lib.trainers.loop", "lib.models", "lib.seeds"} <= code.keys()
+assert {"torch", "trl", "transformers"} <= versions.keys()
+print([m for m in ("torch", "trl", "transformers", "datasets") if m in sys.modules])
+print(sorted({name for name in sys.modules if name.startswith("lib.")} - ours))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(Path.cwd())})
+    assert said.stdout.split() == ["[]", "[]"]
+
+
+def test_a_module_of_ours_that_is_not_there_has_no_key():
+    with pytest.raises(UserError, match=r"lib\.samplers\.nothing has no source file"):
+        keys.closure({"lib.samplers.nothing"})
+
+
+def test_a_users_file_with_a_name_of_pythons_own_is_not_taken_for_it(tmp_path: Path):
+    (tmp_path / "json.py").write_text("raise SystemExit\n")
+    UserCode.allow(tmp_path)
+    try:
+        assert "json" not in keys.closure({"lib.seeds"})[0]
+    finally:
+        UserCode.allow(None)
 
 
 USER = """

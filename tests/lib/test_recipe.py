@@ -103,6 +103,49 @@ def test_only_lib_and_the_campaigns_own_code_are_ever_imported(tmp_path: Path):
         load_class("lib.samplers.independent:Independant")
 
 
+MINE = "from lib.strategy import Strategy\nclass Mine(Strategy):\n    kind: str = '{}'\n"
+
+
+@pytest.fixture
+def user_folder(tmp_path: Path):
+    folder = tmp_path / "code"
+    folder.mkdir()
+    yield folder
+    UserCode.allow(None)
+
+
+@pytest.mark.parametrize("name", ["json", "numpy", "pydantic", "lib2to3", "tasks"])
+def test_a_users_module_with_another_modules_name_is_refused_and_leaves_that_one_alone(user_folder: Path, name: str):
+    before = sys.modules.get(name)
+    (user_folder / f"{name}.py").write_text(MINE.format("own"))
+    UserCode.allow(user_folder)
+    assert sys.modules.get(name) is before
+    with pytest.raises(UserError, match=rf"^{name}\.py has the name of a module .*; rename it$"):
+        load_class(f"{name}:Mine")
+    assert sys.modules.get(name) is before
+
+
+def test_a_name_that_was_loaded_from_elsewhere_is_refused(user_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "mine_of_another", sys)
+    (user_folder / "mine_of_another.py").write_text(MINE.format("own"))
+    UserCode.allow(user_folder)
+    assert sys.modules["mine_of_another"] is sys
+    with pytest.raises(UserError, match="rename it"):
+        load_class("mine_of_another:Mine")
+
+
+def test_the_campaigns_copy_is_loaded_even_where_python_would_find_the_original(
+    user_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "mine_copied.py").write_text(MINE.format("original"))
+    (user_folder / "mine_copied.py").write_text(MINE.format("copy"))
+    monkeypatch.syspath_prepend(tmp_path)
+    UserCode.allow(tmp_path)
+    assert load_class("mine_copied:Mine")().kind == "original"
+    UserCode.allow(user_folder)
+    assert load_class("mine_copied:Mine")().kind == "copy"
+
+
 def test_a_users_file_needs_a_recipe(tmp_path: Path):
     (tmp_path / "empty_recipe.py").write_text("X = 1\n")
     (tmp_path / "broken_recipe.py").write_text("import nothing_of_this_name\n")

@@ -1,0 +1,171 @@
+"""Folders of files named by their content: written aside, hashed, moved into place by one rename, verified when read.
+
+artifacts/ab/DIGEST/…           the files, and .files.json: their names and sha256; DIGEST is the sha256 of that text
+quarantine/                     what did not match its digest, kept to be looked at
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lib import seeds
+from lib.errors import DamagedArtifact
+from lib.files import locked, sha256_of, sync_folder
+
+_INDEX = ".files.json"
+
+
+class Artifacts:
+    """The artifacts below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._seen_intact: dict[Path, tuple[int, int, int]] = {}
+
+    def folder(self, reference: str) -> Path:
+        """The folder of an artifact, or of a folder inside it (`DIGEST/sub`)."""
+        digest, _, inside = reference.partition("/")
+        home = self.root / "artifacts" / digest[:2] / digest
+        return home / inside if inside else home
+
+    def files(self, digest: str) -> dict[str, str]:
+        """File name → sha256 of an artifact. Raises DamagedArtifact if its index is missing or does not match its name."""
+        index = self.folder(digest) / _INDEX
+        if not index.is_file():
+            raise DamagedArtifact(f"artifact {digest[:12]} is not in {self.root}")
+        found = parsed(index)
+        if found is None or seeds.digest(found) != digest:
+            raise DamagedArtifact(f"the index of artifact {digest[:12]} does not match its name")
+        return {str(name): str(sha) for name, sha in found["files"].items()}
+
+    def content(self, reference: str) -> str:
+        """A digest of what a reference holds: the artifact's own, or of one folder's files."""
+        digest, _, inside = reference.partition("/")
+        if not inside:
+            return digest
+        part = {name: sha for name, sha in self.files(digest).items() if name.startswith(f"{inside}/")}
+        if not part:
+            raise DamagedArtifact(f"artifact {digest[:12]} has no folder '{inside}'")
+        return seeds.digest({name.removeprefix(f"{inside}/"): sha for name, sha in part.items()})
+
+    def folders(self, digest: str) -> list[str]:
+        """References to the folders directly inside an artifact, in order."""
+        names = {name.partition("/")[0] for name in self.files(digest) if "/" in name}
+        return [f"{digest}/{name}" for name in sorted(names)]
+
+    def verify(self, digest: str) -> None:
+        """Raise DamagedArtifact naming the first file of an artifact that is missing, changed or surplus."""
+        wanted = self.files(digest)
+        try:
+            fault = self._fault(self.folder(digest), wanted)
+        except FileNotFoundError:  # another process set it aside just now
+            fault = "it was moved while it was read"
+        if fault:
+            raise DamagedArtifact(f"artifact {digest[:12]}: {fault}")
+
+    def adopt(self, folder: Path) -> str:
+        """Move a folder's files into place, unless equal content is there already, and return their digest."""
+        files = {name: sha256_of(folder / name) for name in _listing(folder) if name != _INDEX}
+        if not files:
+            raise DamagedArtifact("a stage finished without writing any file")
+        index = {"files": files}
+        digest = seeds.digest(index)
+        target = self.folder(digest)
+        while not self._is_whole(digest):
+            (folder / _INDEX).write_text(seeds.canonical(index), encoding="utf-8")
+            for name in [*files, _INDEX]:
+                _flush(folder / name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if _moved(folder, target):
+                sync_folder(target.parent)
+                return digest
+            self.set_damage_aside(digest)
+        shutil.rmtree(folder)  # equal content is here already
+        return digest
+
+    def set_damage_aside(self, digest: str) -> None:
+        """Move what stands in an artifact's place to quarantine unless it is whole.
+
+        One process at a time, and an empty folder is removed instead: what is neither empty nor whole here can then
+        become whole by nobody, so that nothing is moved that another process has just published.
+        """
+        folder = self.folder(digest)
+        with locked(self.root / "locks" / "quarantine.lock"):
+            with suppress(OSError):
+                folder.rmdir()
+            if folder.exists() and not self._is_whole(digest):
+                self.set_aside(folder)
+
+    def set_aside(self, path: Path) -> Path:
+        """Move a file or folder to quarantine and return where it lies there."""
+        aside = self.root / "quarantine" / f"{uuid.uuid4().hex[:8]}-{path.name}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process found the same damage
+            path.rename(aside)
+        return aside
+
+    def _is_whole(self, digest: str) -> bool:
+        try:
+            self.verify(digest)
+        except DamagedArtifact:
+            return False
+        return True
+
+    def _fault(self, folder: Path, wanted: Mapping[str, str]) -> str | None:
+        for name, sha in wanted.items():
+            if not (folder / name).is_file():
+                return f"{name} is missing"
+            if not self._is_intact(folder / name, sha):
+                return f"{name} does not match its digest"
+        surplus = sorted(n for n in _listing(folder) if n not in wanted and n != _INDEX)
+        return f"{surplus[0]} does not belong to it" if surplus else None
+
+    def _is_intact(self, path: Path, sha: str) -> bool:
+        found = path.stat()
+        stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if self._seen_intact.get(path) == stamp:
+            return True
+        if sha256_of(path) != sha:
+            return False
+        self._seen_intact[path] = stamp
+        return True
+
+
+def _listing(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def parsed(path: Path, *, strict: bool = True) -> dict[str, Any] | None:
+    """The JSON object in a file; None if it is missing or holds anything else, or NaN where that is not allowed."""
+    try:
+        value = json.loads(path.read_bytes(), parse_constant=_refuse if strict else None)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _moved(folder: Path, target: Path) -> bool:
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False  # something stands there
+    return True
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,75 @@
+"""Which round comes next, whatever a kill left behind."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from flows.desk import Desk
+from flows.improve import next_round
+from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
+from lib.home import Home
+
+BASE, ONE, TWO, THREE = ({"policy": name} for name in ("b", "m1", "m2", "m3"))
+
+
+@pytest.fixture
+def desk(home: Home) -> SimpleNamespace:
+    """A campaign of two attempts a round, with its base measured."""
+    folder = CampaignFolder(home, "one")
+    campaign = Campaign("one", "star", {}, 0, ProblemPlan({}, {}), BASE, attempts=2)
+    folder.write_round(RoundRecord("one", 0, 1, "accepted", start=BASE))
+    return SimpleNamespace(folder=folder, campaign=campaign)
+
+
+def done(desk: SimpleNamespace, number: int, start: dict, made: dict, state: str = "accepted", attempt: int = 1) -> None:
+    desk.folder.write_round(RoundRecord("one", number, attempt, state, start=start, made=made))
+
+
+def test_rounds_follow_each_other_to_the_goal(desk: SimpleNamespace):
+    assert next_round(desk, 0) is None
+    assert next_round(desk, 2) == (1, 1)
+    done(desk, 1, BASE, ONE)
+    assert next_round(desk, 2) == (2, 1)
+    done(desk, 2, ONE, TWO)
+    assert next_round(desk, 2) is None
+
+
+def test_an_unfinished_round_is_the_next(desk: SimpleNamespace):
+    done(desk, 1, BASE, ONE, "running")
+    assert next_round(desk, 1) == (1, 1)
+
+
+def test_a_rejected_round_is_tried_again_and_then_passed(desk: SimpleNamespace):
+    done(desk, 1, BASE, ONE, "rejected")
+    assert next_round(desk, 3) == (1, 2)
+    done(desk, 1, BASE, ONE, "rejected", attempt=2)
+    assert next_round(desk, 3) == (2, 1)
+    done(desk, 2, BASE, TWO)
+    assert next_round(desk, 3) == (3, 1)
+
+
+def test_a_round_that_is_missing_in_the_middle_is_made_again(desk: SimpleNamespace):
+    done(desk, 1, BASE, ONE)
+    done(desk, 3, TWO, THREE)
+    assert Desk.set_stale_aside(desk) == [3]  # it stands on a model that nothing before it ends in
+    assert next_round(desk, 3) == (2, 1)
+
+
+def test_what_stands_on_a_replaced_model_is_set_aside_and_kept(desk: SimpleNamespace):
+    done(desk, 1, BASE, {"policy": "another"})
+    done(desk, 2, ONE, TWO)
+    done(desk, 3, TWO, THREE)
+    desk.folder.write_test([{"round": 3}])
+    assert Desk.set_stale_aside(desk) == [2, 3]
+    assert [record.round for record in desk.folder.finished()] == [0, 1]
+    assert desk.folder.test() == []
+    assert len(list(desk.folder.path.rglob("*superseded*"))) == 3
+
+
+def test_a_whole_campaign_is_left_as_it_is(desk: SimpleNamespace):
+    done(desk, 1, BASE, ONE, "rejected")
+    done(desk, 2, BASE, TWO)
+    assert Desk.set_stale_aside(desk) == []
+    assert len(desk.folder.finished()) == 3
