@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.phases import run_phases
-from lib import files
+from lib import opened
 from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
 from lib.errors import BadModel
 from lib.home import Home
@@ -15,7 +15,7 @@ from lib.job import Job, Label
 from lib.opening import WARM_PROBLEMS, Opening
 from lib.plan import Ground
 from lib.problems.countdown import Countdown
-from lib.recipe import Recipe, load, override, with_verifiers
+from lib.recipe import Recipe
 from lib.small_model import SmallLlama
 from lib.strategy import Strategy
 from tasks.problems import draw
@@ -45,13 +45,6 @@ def _open(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Stra
         replay = {"base": tuple(record.stages["main/filter"]["made"]["examples_sft"])}
     else:
         base = adopt(opening.model, folder.name, shop)
-    external = {
-        reference: {phase.role: adopt(reference.removeprefix("external:"), folder.name, shop)}
-        for phase, stage in recipe.stages()
-        for strategy in stage.run
-        for name in ("start_from", "reference")
-        if str(reference := getattr(strategy, name, "")).startswith("external:")
-    }
     folder.create(
         Campaign(
             name=folder.name,
@@ -61,11 +54,23 @@ def _open(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Stra
             problems=ProblemPlan(settings, dict(opening.counts), 0, exclude, opening.fresh),
             base={"policy": base},
             replay=replay,
-            external=external,
+            external=_external(folder.name, recipe, shop),
             rounds=opening.rounds,
             attempts=opening.attempts,
+            opening=opened.record(opening),
         )
     )
+
+
+def _external(campaign: str, recipe: Recipe, shop: Workshop) -> dict[str, dict[str, str]]:
+    """Every `external:PATH` of the recipe → role of each phase that names it → the adopted model."""
+    found: dict[str, dict[str, str]] = {}
+    for phase, stage in recipe.stages():
+        for strategy in stage.run:
+            for reference in (str(getattr(strategy, name, "")) for name in ("start_from", "reference")):
+                if reference.startswith("external:"):
+                    found.setdefault(reference, {})[phase.role] = adopt(reference.removeprefix("external:"), campaign, shop)
+    return found
 
 
 def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop) -> RoundRecord:
@@ -73,7 +78,7 @@ def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop
     label = Label(campaign, 0, "base", "initialise")
     start = publish(shop, Job("initialise", label, {"model": SmallLlama().model_dump(mode="json")}, seed=opening.seed)).digest
     problems = draw(ProblemPlan(source.model_dump(mode="json"), {"train": WARM_PROBLEMS}), "train", campaign, shop)
-    recipe = with_verifiers(override(load("warm_start")[0], opening.warm_start), source.verifiers())  # type: ignore[attr-defined]
+    recipe = opening.warm_recipe(source)
     models = {"base": {"policy": start}, "previous": {"policy": start}}
     ground = Ground(Label(campaign, 0, "", ""), opening.seed, recipe.dump()["engine"], problems, (), models, {}, {})
     record = RoundRecord(campaign, 0, 1, state="accepted", start={"policy": start})
@@ -97,6 +102,6 @@ def adopt(source: str, campaign: str, shop: Workshop) -> str:
     folder = Path(source).expanduser()
     if not folder.is_dir():
         raise BadModel(f"no model folder '{source}'; give a folder written by save_pretrained")
-    content = {str(p.relative_to(folder)): files.sha256_of(p) for p in sorted(folder.rglob("*")) if p.is_file()}
-    job = Job("adopt", Label(campaign, 0, "base", "adopt"), {"files": content}, outside={"source": str(folder.resolve())})
+    settings = {"files": opened.files_of(folder)}
+    job = Job("adopt", Label(campaign, 0, "base", "adopt"), settings, outside={"source": str(folder.resolve())})
     return publish(shop, job).digest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Annotated
 
@@ -17,10 +19,13 @@ app = typer.Typer(
 models = typer.Typer(name="model", help="Models: make the built-in one.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models)
 
+SEED = "Seed of the base model and of all that rounds draw (the problems are the same for every seed)"
+
 Name = Annotated[str, typer.Argument(help="The campaign's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a setting of the recipe: sampler.n=16. Repeatable.")]
 Rounds = Annotated[int | None, typer.Option(help="How many rounds in all; 3 for a new campaign.", min=0)]
+Numbers = Annotated[int | None, typer.Option(help="Numbers in a built-in problem: 3, 4 or 5; 3 unless given.", min=3, max=5)]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait while another process runs the campaign, instead of saying so.")]
 
 
@@ -30,12 +35,13 @@ def improve(
     recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a Python file with RECIPE.")] = None,
     settings: Settings = None,
     rounds: Rounds = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn; 0 unless given.")] = None,
+    seed: Annotated[int | None, typer.Option(help=f"{SEED}; 0 unless given.")] = None,
     model: Annotated[str | None, typer.Option(help="A model folder to start from; the built-in model unless given.")] = None,
     problems: Annotated[int | None, typer.Option(help="Training problems a round; 2500 unless given.", min=1)] = None,
     held_out: Annotated[int | None, typer.Option(help="Problems of validation; twice as many for gate and for test.", min=2)] = None,
     warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
     attempts: Annotated[int | None, typer.Option(help="How often a rejected round is tried.", min=1)] = None,
+    numbers: Numbers = None,
     same_problems: Annotated[bool, typer.Option("--same-problems", help="Train every round on the same problems.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would run, and what it would cost; run nothing.")] = False,
     remake: Annotated[bool, typer.Option("--remake", help="Make lost results again even where they will differ.")] = False,
@@ -43,11 +49,12 @@ def improve(
     as_json: AsJson = False,
 ) -> None:
     """Begin a campaign, or continue one where it stopped."""
-    from flows import running
+    from flows import planning, running
+    from flows.asking import Asked
 
-    asked = running.Asked(name, recipe, settings or [], rounds, seed, model, problems, held_out, warm_steps, attempts, same_problems)
+    asked = Asked(name, recipe, settings or [], rounds, seed, model, problems, held_out, warm_steps, attempts, numbers, same_problems)
     if plan:
-        running.plan(asked, as_json)
+        planning.plan(asked, as_json)
     else:
         running.improve(asked, wait=wait, remake=remake, as_json=as_json)
 
@@ -57,27 +64,44 @@ def compare(
     recipes: Annotated[str, typer.Option(help="Recipes to compare, the one of interest first: expert_iteration,warm_only.")],
     name: Annotated[str, typer.Option(help="What the campaigns' names begin with.")] = "compare",
     rounds: Annotated[int, typer.Option(help="Rounds of each.", min=0)] = 3,
-    seed: Annotated[int, typer.Option(help="The seed of all of them.")] = 0,
+    seed: Annotated[int, typer.Option(help=f"{SEED}, of each.")] = 0,
     settings: Settings = None,
     problems: Annotated[int | None, typer.Option(help="Training problems a round.", min=1)] = None,
     held_out: Annotated[int | None, typer.Option(help="Problems of validation; twice as many for gate and for test.", min=2)] = None,
     warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
+    numbers: Numbers = None,
     jobs: Annotated[int | None, typer.Option(help="Campaigns at once; as many as cores unless given.", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run several recipes from one base model, side by side, and set their test figures against each other."""
-    from flows import running
+    from pathlib import Path
 
-    more = {"problems": problems, "held-out": held_out, "warm-steps": warm_steps}
-    running.compare(recipes.split(","), name, rounds, seed, settings or [], more, jobs, as_json)
+    from flows import running
+    from flows.asking import Asked
+
+    each = [
+        Asked(
+            name=f"{name}-{Path(recipe).stem}",
+            recipe=recipe,
+            settings=settings or [],
+            rounds=rounds,
+            seed=seed,
+            problems=problems,
+            held_out=held_out,
+            warm_steps=warm_steps,
+            numbers=numbers,
+        )
+        for recipe in recipes.split(",")
+    ]
+    running.compare(each, jobs, as_json)
 
 
 @app.command()
-def demo(seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0) -> None:
+def demo(seed: Annotated[int, typer.Option(help=f"{SEED}.")] = 0, as_json: AsJson = False) -> None:
     """Watch a small model get better in three rounds, beside a control that only trains longer."""
     from flows import running
 
-    running.demo(seed)
+    running.demo(seed, as_json)
 
 
 @app.command()
@@ -168,9 +192,24 @@ def main() -> None:
     except RoundhouseError as error:
         print(f"roundhouse: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
+    except OSError as error:
+        if (line := trouble(error)) is None:
+            raise
+        print(f"roundhouse: {line}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
     except KeyboardInterrupt:
         print("roundhouse: stopped; the same command continues", file=sys.stderr)  # noqa: T201
         sys.exit(130)
+
+
+def trouble(error: OSError) -> str | None:
+    """A disk that is full or may not be used, in one line; None for what is no trouble of the user's."""
+    where = error.filename or os.environ.get("ROUNDHOUSE_HOME") or "data"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk that holds {where} is full; free some space and run the same command again"
+    if error.errno in (errno.EROFS, errno.EACCES):
+        return f"{where}: {error.strerror}; make it accessible to you, or set ROUNDHOUSE_HOME to a folder that can be written"
+    return None
 
 
 if __name__ == "__main__":

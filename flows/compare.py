@@ -1,55 +1,89 @@
-"""Several recipes from one base model, side by side: a process for each, over one Prefect server."""
+"""Several campaigns side by side: a process for each, over one Prefect server."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, task
-from prefect.futures import PrefectFuture
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import wait
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.utilities.annotations import quote
 
-from lib import home as homes
-from lib.campaign import CampaignFolder
 from lib.errors import RoundhouseError
 
-
-def compare(campaigns: dict[str, str], options: list[str], jobs: int) -> None:
-    """Run the campaigns (name → recipe), at most `jobs` at once; what they share is made once, whoever comes first."""
-    run_campaigns.with_options(task_runner=ThreadPoolTaskRunner(max_workers=jobs))(campaigns, options)
+GRACE_SECONDS = 30.0
+"""How long a campaign that was told to stop may take; killed, it would continue as well."""
 
 
-@flow(name="compare")
-def run_campaigns(campaigns: dict[str, str], options: list[str]) -> None:
-    """One task a campaign; the first failure is raised when all have ended."""
-    running: list[PrefectFuture[Any]] = [run_campaign.submit(name, recipe, quote(options)) for name, recipe in campaigns.items()]
-    for future in running:
-        future.result()
+def compare(campaigns: dict[str, list[str]], jobs: int) -> None:
+    """Run `improve NAME WORDS` for each campaign, at most `jobs` at once; what they share is made once, whoever comes first.
+
+    The first failure is raised when all have ended; an interrupt ends them all.
+    """
+    children = Children()
+
+    @task(task_run_name="{name}", cache_policy=NO_CACHE)
+    def run_campaign(name: str) -> None:
+        status, said = children.run(["improve", name, "--wait", "--json", *campaigns[name]])
+        if status:
+            raise RoundhouseError(f"campaign '{name}' ended with status {status}: {said}")
+
+    @flow(name="compare", task_runner=ThreadPoolTaskRunner(max_workers=jobs))
+    def run_campaigns(names: list[str]) -> None:
+        running = [run_campaign.submit(name) for name in names]
+        try:
+            wait(running)
+        finally:
+            children.end()  # an interrupt comes here, before Prefect waits for the threads that wait for the children
+        for future in running:
+            future.result()
+
+    run_campaigns(list(campaigns))
 
 
-@task(task_run_name="{name}")
-def run_campaign(name: str, recipe: str, options: list[str]) -> None:
-    """One campaign in a process of its own. Raises RoundhouseError with the last line that it said."""
-    command = [sys.executable, "-m", "flows.cli", "improve", name, "--wait", "--json", *options]
-    if not CampaignFolder(homes.current(), name).exists:
-        command += ["--recipe", recipe]
-    else:
-        command = _without_fixed(command)
-    here = Path(__file__).resolve().parent.parent
-    ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=_environment(here), check=False)
-    if ended.returncode:
-        said = [line for line in ended.stderr.splitlines() if line.strip()]
-        raise RoundhouseError(f"campaign '{name}' ended with status {ended.returncode}: {said[-1] if said else 'without a word'}")
+class Children:
+    """The processes of one comparison, which end with it."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: list[subprocess.Popen[str]] = []
+        self._is_over = False
 
-def _without_fixed(command: list[str]) -> list[str]:
-    """A campaign that exists takes no settings again; only how far to go."""
-    kept = command[: command.index("--json") + 1]
-    return [*kept, "--rounds", command[command.index("--rounds") + 1]]
+    def run(self, words: list[str]) -> tuple[int, str]:
+        """Run the command `roundhouse WORDS` to its end; its status and the last line that it said."""
+        here = Path(__file__).resolve().parent.parent
+        with self._lock:
+            if self._is_over:
+                raise RoundhouseError("the comparison was stopped")
+            child = subprocess.Popen(
+                [sys.executable, "-m", "flows.cli", *words],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=_environment(here),
+                process_group=0,  # Ctrl-C in a terminal reaches this process alone, which then tells each child once
+            )
+            self._running.append(child)
+        _, stderr = child.communicate()
+        said = [line for line in stderr.splitlines() if line.strip()]
+        return child.returncode, said[-1].removeprefix("roundhouse: ") if said else "without a word"
+
+    def end(self) -> None:
+        """Tell those that still run to stop, start no others, and return when all have ended."""
+        with self._lock:
+            self._is_over = True
+            running = [child for child in self._running if child.poll() is None]
+        for child in running:
+            child.terminate()
+        for child in running:
+            try:
+                child.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
 
 
 def _environment(here: Path) -> dict[str, str]:

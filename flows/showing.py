@@ -91,9 +91,13 @@ def query(sql: str | None, limit: int | None, as_json: bool) -> None:
 
     with Ledger(homes.current()) as ledger:
         if sql is None:
-            show([{"query": name, "question": question} for name, (question, _) in NAMED.items()], "named queries", as_json)
-            if not as_json:
-                show([{"view": view, "columns": ", ".join(names)} for view, names in ledger.tables().items()], "views", as_json)
+            queries = [{"query": name, "question": question} for name, (question, _) in NAMED.items()]
+            views = [{"view": view, "columns": ", ".join(names)} for view, names in ledger.tables().items()]
+            if as_json:
+                print_json({"queries": queries, "views": views})
+            else:
+                show(queries, "named queries", as_json)
+                show(views, "views", as_json)
             return
         columns, rows = ledger.query(NAMED[sql][1] if sql in NAMED else sql, limit=limit)
     show([dict(zip(columns, row, strict=True)) for row in rows], sql if sql in NAMED else "query", as_json)

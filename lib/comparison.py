@@ -40,15 +40,15 @@ class Difference:
 
 
 def standings(home: Home, name: str) -> list[Standing]:
-    """Every model of a campaign on the test split, the base model first."""
+    """Every model of a campaign that has test figures, the base model first. Raises UserError if none has any."""
     folder = CampaignFolder(home, name)
     campaign = folder.load()
     store = Store(home.store)
     found = []
     for record in folder.finished():
         references = record.stages.get("evaluate/test", {}).get("made", {})
-        if not references:
-            raise UserError(f"campaign '{name}' has no test figures yet; finish it with: roundhouse improve {name}")
+        if not references:  # a round made since the test split was read
+            continue
         metrics = tables.read([store.folder(r) / "metrics.parquet" for r in references["metrics"]], records.METRICS).to_pylist()
         items = tables.read([store.folder(r) / "metric_items.parquet" for r in references["metric_items"]], records.METRIC_ITEMS)
         values: dict[str, dict[str, float]] = {}
@@ -56,6 +56,8 @@ def standings(home: Home, name: str) -> list[Standing]:
             values.setdefault(row["metric"], {}).setdefault(row["problem_id"], row["value"])
         figures = {row["metric"]: (row["value"], row["stderr"]) for row in metrics if row["slice"] == "all"}
         found.append(Standing(name, campaign.recipe_name, record.round, record.state, figures, values))
+    if not found:
+        raise UserError(f"campaign '{name}' has no test figures yet; finish it with: roundhouse improve {name}")
     return found
 
 

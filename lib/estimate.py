@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from lib.recipe import Phase, Recipe, Stage
+from lib.errors import DamagedArtifact
+from lib.opening import WARM_PROBLEMS
+from lib.recipe import Recipe, Stage
+from lib.samplers.reference_solutions import ReferenceSolutions
 from lib.store import Store
+from lib.strategy import name_of
 
 TOKENS_PER_SECOND = 50_000.0
 """Sampling rate of the built-in model on one core, used until this home has measured its own."""
@@ -26,6 +31,8 @@ class Cost:
     steps: int = 0
     seconds: float = 0.0
     bytes: float = 0.0
+    note: str = ""
+    """What cannot be known beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +51,10 @@ def rates(store: Store) -> Rates:
     for key in store.published_keys():
         for version in store.versions(key):
             stats = store.stats(key, version)
-            if "tokens_sampled" in stats:
+            if "tokens_sampled" in stats and _was_sampled(store, key, version):
                 tokens += stats["tokens_sampled"]
                 seconds += stats["seconds"]
-            elif "steps" in stats:
+            if "steps" in stats:
                 steps += stats["steps"]
                 train_seconds += stats["seconds"]
     return Rates(
@@ -57,11 +64,36 @@ def rates(store: Store) -> Rates:
     )
 
 
-def round_cost(recipe: Recipe, counts: dict[str, int], at: Rates) -> list[Cost]:
-    """The cost of one round: every stage of every phase, then the evaluations on validation and gate."""
-    costs = [_stage_cost(phase, stage, counts["train"], at) for phase, stage in recipe.stages() if stage.verb in ("sample", "train")]
+def _was_sampled(store: Store, key: str, version: int) -> bool:
+    """Whether a model wrote a publication's completions: worked solutions are only written down, at no rate worth knowing."""
+    try:
+        settings = store.read(key, version).ingredients.get("settings", {})
+    except DamagedArtifact:
+        return False
+    return settings.get("sampler", {}).get("strategy") != name_of(ReferenceSolutions)
+
+
+def warm_start_cost(recipe: Recipe, at: Rates) -> list[Cost]:
+    """The cost of warm-starting the built-in model: nobody samples, the worked solutions are learned."""
+    return [_training("base/warm start", stage.run[0], WARM_PROBLEMS, at) for _, stage in recipe.stages() if stage.verb == "train"]
+
+
+def round_cost(recipe: Recipe, counts: dict[str, int], at: Rates, number: int = 1) -> list[Cost]:
+    """The cost of round `number`: every stage of every phase, then measuring the model that it makes."""
+    costs = []
+    for phase, stage in recipe.stages():
+        name = f"{phase.name}/{stage.label}"
+        if stage.verb == "sample":
+            costs.append(_sampling(name, stage.run[0], counts["train"], at))
+        elif stage.verb == "train":
+            costs.append(_training(name, stage.run[0], _most_examples(recipe, stage, counts["train"], number), at))
+    return costs + measuring_cost(recipe, counts, at)
+
+
+def measuring_cost(recipe: Recipe, counts: dict[str, int], at: Rates) -> list[Cost]:
+    """The cost of measuring a model on validation and, where there is one, for the gate."""
     splits = ["validation"] if recipe.gate is None else ["validation", "gate"]
-    return costs + [evaluation_cost(recipe, split, counts[split], at) for split in splits]
+    return [evaluation_cost(recipe, split, counts[split], at) for split in splits]
 
 
 def evaluation_cost(recipe: Recipe, split: str, problems: int, at: Rates) -> Cost:
@@ -77,13 +109,23 @@ def evaluation_cost(recipe: Recipe, split: str, problems: int, at: Rates) -> Cos
     )
 
 
-def _stage_cost(phase: Phase, stage: Stage, problems: int, at: Rates) -> Cost:
-    name = f"{phase.name}/{stage.label}"
-    strategy: Any = stage.run[0]
-    if stage.verb == "sample":
-        return _sampling(name, strategy, problems, at)
-    steps = int(getattr(strategy, "steps", 0) or 0)
-    return Cost(name, steps=steps, seconds=steps * at.per_step, bytes=2e6)
+def _most_examples(recipe: Recipe, stage: Stage, problems: int, number: int) -> int:
+    """The most examples that a train stage may find: all that is sampled becomes one, and replay brings a warm start's each."""
+    samplers = [s.run[0] for _, s in recipe.stages() if s.verb == "sample"]
+    sampled = problems * sum(int(getattr(sampler, "n", 1)) for sampler in samplers)
+    replayed = WARM_PROBLEMS * len(getattr(stage.run[0], "replay", ()))
+    return sampled * (number if stage.accumulate != "no" else 1) + replayed
+
+
+def _training(name: str, trainer: Any, most: int, at: Rates) -> Cost:
+    """`most`: how many examples there may be; passes over them are counted in steps once they are there."""
+    epochs, steps, note = getattr(trainer, "epochs", None), int(getattr(trainer, "steps", None) or 0), ""
+    if epochs is not None:
+        steps = math.ceil(epochs * most / max(1, min(int(getattr(trainer, "batch_size", 1)), most)))
+        note = "not known beforehand: epochs over what the filters keep; these are the most steps"
+    elif not steps:
+        note = "steps not known beforehand"
+    return Cost(name, steps=steps, seconds=steps * at.per_step, bytes=2e6, note=note)
 
 
 def _sampling(name: str, sampler: Any, problems: int, at: Rates) -> Cost:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lib import recipe as recipes
 from lib.campaign import CampaignFolder
-from lib.errors import UserError
+from lib.errors import BadModel, UserError
 from lib.problems.countdown import Countdown
 from lib.recipe import Recipe
 from lib.soundness import refuse_unsound
@@ -61,7 +61,10 @@ class Opening(Settings):
         """What `resolve` would return or raise, with nothing copied or written."""
         if self.recipe.endswith(".py"):
             UserCode.allow(recipes.existing_file(self.recipe).resolve().parent)
-        return self._made(self.recipe)
+        made = self._made(self.recipe)
+        if self.model is not None and not Path(self.model).expanduser().is_dir():
+            raise BadModel(f"no model folder '{self.model}'; give a folder written by save_pretrained")
+        return made
 
     def warm_recipe(self, source: Any) -> Recipe:
         """The recipe of the built-in model's warm start on a problem set."""

@@ -32,6 +32,15 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 """Verb of a stage → the methods of which its strategies must have one."""
 
+SLOTS = {
+    "sampler": ("sample", "run.0"),
+    "verifiers": ("verify", "run"),
+    "filters": ("filter", "run"),
+    "trainer": ("train", "run.0"),
+    "accumulate": ("train", "accumulate"),
+}
+"""Field of a phase → the verb of the stage that it stands for, and where in that stage it is."""
+
 
 class Stage(Settings):
     """One named stage of a phase."""
@@ -149,13 +158,20 @@ def load(name_or_file: str) -> tuple[Recipe, str]:
     return module.RECIPE, (module.__doc__ or "").strip()
 
 
-def _load_file(path: Path) -> tuple[Recipe, str]:
+def existing_file(name: str) -> Path:
+    """The path of a user's recipe file. Raises UserError if it is not there."""
+    path = Path(name).expanduser()
     if not path.is_file():
         raise UserError(f"no recipe file {path}; give the path of a Python file with RECIPE = Recipe(...)")
+    return path
+
+
+def _load_file(path: Path) -> tuple[Recipe, str]:
+    existing_file(str(path))
     if UserCode.root != path.parent.resolve():
         raise UserError(f"{path} is not in the campaign's own folder of code")
     try:
-        module = importlib.import_module(path.stem)
+        module = UserCode.module(path.stem)
     except RoundhouseError:
         raise
     except Exception as error:  # the user's file may raise anything; say which file and what
@@ -167,13 +183,14 @@ def _load_file(path: Path) -> tuple[Recipe, str]:
 
 
 def override(recipe: Recipe, settings: dict[str, str]) -> Recipe:
-    """The recipe with settings changed by dotted path: `phases.0.sampler.n=16`, or `sampler.n=16` where one phase has it.
+    """The recipe with settings changed by dotted path: `phases.0.sampler.n=16`, or `sampler.n=16` where one place fits.
 
-    Values are JSON, or taken as text where they do not parse. Raises UnknownName with the near miss.
+    In a phase with stages in full, `sampler` is its one stage that samples: `phases.0.stages.0.run.0.n=16`. Values are JSON,
+    or taken as text where they do not parse. Raises UnknownName with the near miss.
     """
     values = recipe.dump()
     for path, text in settings.items():
-        _set(values, path, _value(text))
+        _set(values, path, parsed(text))
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
@@ -182,32 +199,51 @@ def override(recipe: Recipe, settings: dict[str, str]) -> Recipe:
         raise UserError(f"setting {where}: {first['msg']}; got {first.get('input')!r}") from None
 
 
-def _value(text: str) -> Any:
+def parsed(text: str) -> Any:
+    """A setting's value as it was typed: JSON, or the text itself where it does not parse."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
 
 
+def places(values: dict[str, Any], slot: str) -> list[str]:
+    """The full paths that a phase's field stands for: in a phase with stages in full, those of the stages with its verb."""
+    found = []
+    for i, phase in enumerate(values["phases"]):
+        if slot in SLOTS and phase["stages"]:
+            verb, rest = SLOTS[slot]
+            found += [f"phases.{i}.stages.{j}.{rest}" for j, stage in enumerate(phase["stages"]) if stage["verb"] == verb]
+        elif phase.get(slot):
+            found.append(f"phases.{i}.{slot}")
+    return found
+
+
 def _set(values: dict[str, Any], path: str, value: Any) -> None:
-    parts = path.split(".")
-    if parts[0] not in Recipe.model_fields:
-        if parts[0] not in Phase.model_fields:
-            raise UnknownName("setting", parts[0], [*Recipe.model_fields, *Phase.model_fields], "at the start of a path")
-        having = [i for i, phase in enumerate(values["phases"]) if phase.get(parts[0])]
-        if len(having) != 1:
-            raise UserError(f"'{path}' fits {len(having)} phases; say which: phases.0.{path}")
-        parts = ["phases", str(having[0]), *parts]
+    parts = _full(values, path).split(".")
     here: Any = values
     for part in parts[:-1]:
         here = _step(here, part, path)
-    last = parts[-1]
-    if isinstance(here, list):
-        _step(here, last, path)
-        here[int(last)] = value
-    else:
-        _step(here, last, path)
-        here[last] = value
+    _step(here, parts[-1], path)
+    here[int(parts[-1]) if isinstance(here, list) else parts[-1]] = value
+
+
+def _full(values: dict[str, Any], path: str) -> str:
+    """A path that begins with a phase's field, written from `phases` on."""
+    slot, _, rest = path.partition(".")
+    if slot in Recipe.model_fields:
+        return path
+    if slot not in Phase.model_fields:
+        raise UnknownName("setting", slot, [*Recipe.model_fields, *Phase.model_fields], "at the start of a path")
+    found = places(values, slot)
+    if not found and not rest:  # an empty slot can be filled as a whole
+        found = [f"phases.{i}.{slot}" for i, phase in enumerate(values["phases"]) if not phase["stages"]]
+    ways = [f"{place}.{rest}" if rest else place for place in found]
+    if not ways:
+        raise UserError(f"'{path}': no phase of this recipe has {slot}")
+    if len(ways) > 1:
+        raise UserError(f"'{path}' fits {len(ways)} places; say which: {' or '.join(ways)}")
+    return ways[0]
 
 
 def _step(here: Any, part: str, path: str) -> Any:
@@ -234,3 +270,18 @@ def with_verifiers(recipe: Recipe, own: tuple[Strategy, ...]) -> Recipe:
         if "verifiers" in evaluator and not evaluator["verifiers"]:
             evaluator["verifiers"] = dumped
     return Recipe.model_validate(values)
+
+
+def with_room(recipe: Recipe, tokens: int) -> Recipe:
+    """The recipe with every sampler's max_new_tokens raised to `tokens` where it is below."""
+    values = recipe.dump()
+    _raise(values["phases"], tokens)
+    _raise(values["evaluators"], tokens)
+    return Recipe.model_validate(values)
+
+
+def _raise(value: Any, tokens: int) -> None:
+    if isinstance(value, dict) and "max_new_tokens" in value:
+        value["max_new_tokens"] = max(tokens, value["max_new_tokens"])
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _raise(part, tokens)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from flows.cli import trouble
+from lib.errors import UserError
 from lib.home import Home
+from lib.store import Store
 from tests.flows.conftest import ROOT, command, environment
 
 
@@ -35,6 +42,14 @@ def said(home: Home, *words: str, **more: str) -> tuple[int, str]:
         (("lineage", "model", "gone"), "gone"),
         (("query", "SELECT nothing FROM nowhere"), "nowhere"),
         (("compare", "--recipes", "star,starr"), "did you mean 'star'"),
+        (("compare", "--recipes", "star,star"), "two of the recipes have the same name"),
+        (("improve", "x", "--recipe", "star", "--set", "sampler.n=3"), "say which: phases.0.stages.0.run.0.n or phases.0.stages.2.run.0.n"),
+        (("improve", "x", "--model", "./gone", "--recipe", "grpo"), "no model folder './gone'; give a folder written by save_pretrained"),
+        (("improve", "x", "--model", "."), "leave them out with --set 'trainer.replay=[]'"),
+        (("improve", "x", "--set", "gate.metric=pass_at_3"), "no metric 'pass_at_3' of the evaluators for the gate"),
+        (("improve", "x", "--set", "evaluators=[]", "--plan"), "the recipe has no evaluators"),
+        (("improve", "x", "--set", "trainer.start_from=round:x"), "no model reference 'round:x' for trainer.start_from"),
+        (("model", "new", "./pyproject.toml"), "pyproject.toml is a file; give a new folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_no_campaign(home: Home, words: tuple[str, ...], line: str):
@@ -50,10 +65,9 @@ def test_a_mistake_is_one_line_and_writes_no_campaign(home: Home, words: tuple[s
     ("spoil", "line"),
     [
         (lambda f: (f / "config.json").unlink(), "has no config.json"),
-        (lambda f: shutil.rmtree(f), "no model folder"),
         (lambda f: [p.unlink() for p in f.glob("tokenizer*")], "tokenizer"),
         (lambda f: (f / "chat_template.jinja").unlink(), "chat template"),
-        (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "safetensors"),
+        (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "has only pickled weights"),
     ],
 )
 @pytest.mark.slow
@@ -83,28 +97,73 @@ def test_a_store_of_a_newer_format_is_refused(home: Home):
     assert "has format 99" in stderr
 
 
-def test_a_full_disk_is_one_line_and_the_store_stays_whole(tmp_path: Path):
-    """A real full disk: a file system of two megabytes, where the machine allows mounting one."""
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (errno.ENOSPC, "the disk that holds /x/y is full; free some space and run the same command again"),
+        (errno.EDQUOT, "the disk that holds /x/y is full"),
+        (errno.EROFS, "/x/y: Read-only file system; make it accessible to you, or set ROUNDHOUSE_HOME"),
+        (errno.EACCES, "/x/y: Permission denied; make it accessible to you"),
+    ],
+)
+def test_a_disk_that_is_full_or_closed_is_named(number: int, line: str):
+    assert (trouble(OSError(number, os.strerror(number), "/x/y")) or "").startswith(line)
+    assert trouble(OSError(errno.EBADF, "no user's trouble")) is None
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 400 kilobytes, where the machine allows mounting one."""
     mount = tmp_path / "small"
     mount.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(mount)], capture_output=True).returncode:
         pytest.skip("needs a machine where this user may mount a file system")
-    try:
-        from lib.errors import UserError
-        from lib.store import Store
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)
 
-        store = Store(mount / "store")
-        with pytest.raises((UserError, OSError)) as raised, store.workspace() as out:
-            (out / "big").write_bytes(b"x" * 300_000)
-            store.publish(out, "a" * 64, {}, {}, {})
-            (out / "rest").mkdir(parents=True)
-            (out / "rest" / "big").write_bytes(b"x" * 300_000)
-        assert "No space left" in str(raised.value) or "is full" in str(raised.value)
-        assert not list((mount / "store" / "tmp").iterdir())
-        found = Store(mount / "store").lookup("a" * 64)
-        assert found is not None
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)
+
+def test_a_full_disk_is_one_line_and_the_store_stays_whole(small_disk: Path):
+    store = Store(small_disk / "store")
+    with pytest.raises((UserError, OSError)) as raised, store.workspace() as out:
+        (out / "big").write_bytes(b"x" * 300_000)
+        store.publish(out, "a" * 64, {}, {}, {})
+        (out / "rest").mkdir(parents=True)
+        (out / "rest" / "big").write_bytes(b"x" * 300_000)
+    assert "No space left" in str(raised.value) or "is full" in str(raised.value)
+    assert not list((small_disk / "store" / "tmp").iterdir())
+    found = Store(small_disk / "store").lookup("a" * 64)
+    assert found is not None
+
+
+@pytest.mark.slow
+def test_a_command_on_a_full_disk_is_one_line(small_disk: Path, server: str):
+    (small_disk / "big").write_bytes(b"x" * 400 * 1024)
+    status, stderr = said(Home(small_disk / "home"), "improve", "x", PREFECT_API_URL=server)
+    assert status == 1, stderr
+    assert stderr.startswith("roundhouse: ")
+    assert "free some space" in stderr
+    assert len(stderr.splitlines()) == 1
+
+
+def test_a_damaged_campaign_is_one_line(home: Home):
+    (home.campaigns / "one").mkdir(parents=True)
+    (home.campaigns / "one" / "campaign.json").write_text("{}")
+    for words in (("status", "one"), ("improve", "one"), ("improve", "one", "--plan")):
+        status, stderr = said(home, *words)
+        assert status == 1
+        assert "campaign.json is damaged (" in stderr
+        assert len(stderr.splitlines()) == 1
+
+
+def test_the_console_entry_point_says_an_error_in_one_line(home: Home):
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["roundhouse"]
+    assert named == "flows.cli:main"
+    module, _, function = named.partition(":")
+    code = f"import sys; sys.argv = ['roundhouse', 'status', 'gone']; from {module} import {function}; {function}()"
+    ended = subprocess.run([sys.executable, "-c", code], env=environment(home, None), cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("roundhouse: no campaign 'gone'")
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_help_imports_nothing_heavy(home: Home):

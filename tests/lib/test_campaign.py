@@ -1,6 +1,8 @@
 """A campaign on disk."""
 
+import json
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,50 @@ def test_a_campaign_of_a_newer_format_is_refused(home: Home):
     (folder.path / "campaign.json").write_text(text)
     with pytest.raises(UserError, match="has format 9"):
         folder.load()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda values: {}, r"campaign\.json is damaged \(.*required\)"),
+        (lambda values: [], r"campaign\.json is damaged \(the whole: "),
+        (lambda values: {k: v for k, v in values.items() if k != "seed"}, r"damaged \(seed: Field required"),
+        (lambda values: {**values, "sead": 1}, r"damaged \(sead: Unexpected"),
+        (lambda values: {**values, "problems": {**values["problems"], "counts": 3}}, r"damaged \(problems\.counts: "),
+    ],
+)
+def test_a_damaged_campaign_is_one_line_that_names_the_field(home: Home, spoil, said: str):
+    folder = begun(home)
+    path = folder.path / "campaign.json"
+    path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
+    with pytest.raises(UserError, match=said) as raised:
+        folder.load()
+    assert "\n" not in str(raised.value)
+
+
+def look(home: Home, stop) -> None:
+    while not stop.is_set():
+        CampaignFolder(home, "one").holder()
+
+
+def test_looking_who_holds_a_campaign_never_keeps_anybody_from_running_it(home: Home):
+    folder = begun(home)
+    context = multiprocessing.get_context("fork")
+    stop = context.Event()
+    lookers = [context.Process(target=look, args=(home, stop)) for _ in range(2)]
+    for process in lookers:
+        process.start()
+    try:
+        for _ in range(50):
+            with folder.hold(wait=False):
+                assert folder.holder()["pid"] == os.getpid()
+    finally:
+        stop.set()
+        for process in lookers:
+            process.join(10)
+    assert [process.exitcode for process in lookers] == [0, 0]
+
+
+def test_nobody_holds_a_campaign_that_was_never_run(home: Home):
+    assert begun(home).holder() is None
+    assert not (home.campaigns / "one" / "campaign.lock").exists()

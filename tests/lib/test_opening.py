@@ -1,17 +1,20 @@
-"""How a campaign begins, and what is refused of one that is there already."""
+"""How a campaign begins: its recipe and problems, and what they would cost."""
 
+import math
 from pathlib import Path
 
 import pytest
 
-from lib.campaign import Campaign, CampaignFolder, ProblemPlan
+from lib.campaign import CampaignFolder
 from lib.errors import UserError
-from lib.estimate import Rates, evaluation_cost, rates, round_cost
+from lib.estimate import Rates, evaluation_cost, rates, round_cost, warm_start_cost
 from lib.home import Home
 from lib.opening import Opening
 from lib.recipe import Recipe
 from lib.store import Store
 from lib.strategy import UserCode
+
+RATES = Rates(per_token=0.001, per_step=0.5, measured=False)
 
 MINE = '''"""Mine."""
 from lib.evaluators.pass_at_k import PassAtK
@@ -37,7 +40,7 @@ def test_a_users_recipe_and_problems_are_loaded_from_the_campaigns_copy(home: Ho
     (tmp_path / "counting.py").write_text("def table(split, count):\n    return count\n")
     folder = CampaignFolder(home, "one")
     try:
-        recipe, source = Opening(recipe=str(tmp_path / "mine_recipe.py")).resolve(folder)
+        recipe, source = Opening(recipe=str(tmp_path / "mine_recipe.py"), model="./any").resolve(folder)
         assert Path(__import__("mine_recipe").__file__).parent == folder.path / "code"
         assert type(source).__name__ == "Numbers"
         assert source.problems("train", 3, 0, ()) == 3
@@ -47,16 +50,29 @@ def test_a_users_recipe_and_problems_are_loaded_from_the_campaigns_copy(home: Ho
         UserCode.allow(None)
 
 
-def test_settings_that_a_campaign_was_begun_with_are_fixed():
-    campaign = Campaign("one", "star", {}, 3, ProblemPlan({}, {}), {})
-    Opening(recipe="star", seed=3).refuse_other(campaign, frozenset({"recipe", "seed"}))
-    Opening().refuse_other(campaign, frozenset())
-    with pytest.raises(UserError, match="begun with recipe star, not grpo"):
-        Opening(recipe="grpo").refuse_other(campaign, frozenset({"recipe"}))
-    with pytest.raises(UserError, match="begun with seed 3, not 4"):
-        Opening(seed=4).refuse_other(campaign, frozenset({"seed"}))
-    with pytest.raises(UserError, match="its settings is fixed"):
-        Opening(settings={"sampler.n": "2"}).refuse_other(campaign, frozenset({"settings"}))
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({}, "give a model folder with --model"), ({"model": "./any", "numbers": 4}, "--numbers 4 is for the built-in Countdown")],
+)
+def test_problems_of_ones_own_need_a_model_and_take_no_numbers(tmp_path: Path, more, said: str):
+    (tmp_path / "own_problems.py").write_text(MINE.replace("import counting", ""))
+    try:
+        with pytest.raises(UserError, match=said):
+            Opening(recipe=str(tmp_path / "own_problems.py"), **more).preview()
+    finally:
+        UserCode.allow(None)
+
+
+def test_harder_problems_get_longer_answers_everywhere_and_settings_come_after():
+    opening = Opening(recipe="star", numbers=5, settings={"phases.0.stages.2.run.0.max_new_tokens": "30"})
+    recipe, source = opening.preview()
+    assert (source.numbers, source.largest_answer_tokens) == (5, 48)
+    samplers = [stage.run[0].max_new_tokens for _, stage in recipe.stages() if stage.verb == "sample"]
+    assert samplers == [48, 30]
+    assert [evaluator.sampler.max_new_tokens for evaluator in recipe.evaluators] == [48, 48]
+    assert opening.warm_recipe(source).evaluators[0].sampler.max_new_tokens == 48
+    plain, source = Opening(recipe="star").preview()
+    assert (source.numbers, plain.evaluators[0].sampler.max_new_tokens) == (3, 24)
 
 
 def test_a_problem_set_without_its_methods_is_refused(home: Home, tmp_path: Path):
@@ -69,22 +85,42 @@ def test_a_problem_set_without_its_methods_is_refused(home: Home, tmp_path: Path
 
 
 def test_the_plan_counts_completions_tokens_and_steps(home: Home):
-    recipe, counts = Opening(settings={"sampler.n": "4"}).preview(), {"train": 100, "validation": 10, "gate": 20, "test": 30}
-    at = Rates(per_token=0.001, per_step=0.5, measured=False)
-    costs = {cost.stage: cost for cost in round_cost(recipe, counts, at)}
+    recipe, counts = Opening(settings={"sampler.n": "4"}).preview()[0], {"train": 100, "validation": 10, "gate": 20, "test": 30}
+    costs = {cost.stage: cost for cost in round_cost(recipe, counts, RATES)}
     assert (costs["main/sample"].completions, costs["main/sample"].tokens) == (400, 9600)
     assert costs["main/sample"].seconds == pytest.approx(9.6)
     assert (costs["main/train"].steps, costs["main/train"].seconds) == (700, 350.0)
     assert costs["evaluate/validation"].completions == 10 * 8 + 10  # pass@k and by difficulty share theirs; greedy has its own
     assert costs["evaluate/gate"].completions == 2 * costs["evaluate/validation"].completions
-    assert evaluation_cost(recipe, "test", 30, at).completions == 270
+    assert evaluation_cost(recipe, "test", 30, RATES).completions == 270
+
+
+def test_the_plan_bounds_steps_that_passes_over_the_examples_decide():
+    found, _ = Opening(settings={"trainer.epochs": "2", "trainer.steps": "null"}).preview()
+    counts = {"train": 100, "validation": 10, "gate": 20, "test": 30}
+    first, third = (next(c for c in round_cost(found, counts, RATES, n) if c.stage == "main/train") for n in (1, 3))
+    assert first.steps == math.ceil(2 * (100 * 8 + 2500) / 64)
+    assert third.steps == math.ceil(2 * (3 * 100 * 8 + 2500) / 64)  # the recipe accumulates
+    assert "not known beforehand" in first.note
+
+
+def test_the_plan_of_a_warm_start_counts_its_steps_and_no_completions():
+    opening = Opening(warm_start={"trainer.steps": "30"})
+    (cost,) = warm_start_cost(opening.warm_recipe(opening.preview()[1]), RATES)
+    assert (cost.steps, cost.completions, cost.seconds) == (30, 0, 15.0)
 
 
 def test_rates_are_this_homes_own_once_it_has_measured_them(home: Home):
     store = Store(home.store)
     assert not rates(store).measured
-    for key, stats in (("a" * 64, {"tokens_sampled": 100, "seconds": 2.0}), ("b" * 64, {"steps": 10, "seconds": 5.0})):
+    written = {"kind": "sample", "settings": {"sampler": {"strategy": "lib.samplers.reference_solutions:ReferenceSolutions"}}}
+    sampled = {"kind": "sample", "settings": {"sampler": {"strategy": "lib.samplers.independent:Independent"}}}
+    for key, ingredients, stats in (
+        ("a" * 64, sampled, {"tokens_sampled": 100, "seconds": 2.0}),
+        ("b" * 64, {"kind": "train"}, {"steps": 10, "seconds": 5.0}),
+        ("c" * 64, written, {"tokens_sampled": 10**6, "seconds": 0.5}),
+    ):
         with store.workspace() as out:
             (out / "x").write_text(key)
-            store.publish(out, key, {}, {}, stats)
+            store.publish(out, key, ingredients, {}, stats)
     assert rates(store) == Rates(0.02, 0.5, True)

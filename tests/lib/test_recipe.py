@@ -69,6 +69,31 @@ def test_settings_change_by_path_with_their_type_checked():
     assert recipes.override(changed, {"gate": "null"}).gate is None
 
 
+def test_the_slots_names_reach_the_one_stage_of_a_phase_in_full():
+    found, _ = recipes.load("star")
+    changed = recipes.override(found, {"trainer.steps": "3", "filters.2.n": "2", "accumulate": "all", "trainer.replay": "[]"})
+    train, keep = changed.phases[0].stages[-1], changed.phases[0].stages[-2]
+    assert (train.run[0].steps, train.run[0].replay, train.accumulate, keep.run[2].n) == (3, (), "all", 2)
+
+
+def test_a_slot_that_several_stages_have_is_answered_with_paths_that_work():
+    found, _ = recipes.load("star")
+    with pytest.raises(UserError, match=r"'sampler\.n' fits 2 places; say which: ") as raised:
+        recipes.override(found, {"sampler.n": "3"})
+    ways = str(raised.value).partition("say which: ")[2].split(" or ")
+    assert ways == ["phases.0.stages.0.run.0.n", "phases.0.stages.2.run.0.n"]
+    changed = recipes.override(found, dict.fromkeys(ways, "3"))
+    assert [stage.run[0].n for _, stage in changed.stages() if stage.verb == "sample"] == [3, 3]
+
+
+def test_an_empty_slot_is_filled_as_a_whole_and_a_missing_one_is_named():
+    found, _ = recipes.load("no_filter")
+    keep = '[{"strategy": "lib.filters.keep_correct:KeepCorrect"}]'
+    assert recipes.override(found, {"filters": keep}).phases[0].filters == (KeepCorrect(),)
+    with pytest.raises(UserError, match=r"'sampler\.n': no phase of this recipe has sampler"):
+        recipes.override(recipes.load("warm_only")[0], {"sampler.n": "3"})
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "said"),
     [

@@ -1,0 +1,69 @@
+"""Who runs a campaign: the kernel's lock on a file of its folder, freed by any death of the holder, and a note beside it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lib.errors import Held
+from lib.files import locked, read_json, write_atomically
+
+PATIENCE_SECONDS = 1.0
+"""How long a lock is asked for again before it counts as held: somebody who only looks holds it for microseconds."""
+
+
+def holder(folder: Path) -> dict[str, Any] | None:
+    """Who runs the campaign of a folder now (pid, host), or None; whoever looks hinders nobody else who looks."""
+    try:
+        handle = os.open(folder / "campaign.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return _note(folder)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def hold(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
+    """Run the campaign of a folder alone. Raises Held, saying who holds it, unless told to wait."""
+    with _lock(folder / "campaign.lock", wait=wait) as held:
+        if not held:
+            who = _note(folder)
+            raise Held(
+                f"campaign '{name}' is being run by process {who['pid']} on {who['host']}; wait for it with --wait, or stop that process"
+            )
+        write_atomically(folder / "holder.json", json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        try:
+            yield
+        finally:
+            (folder / "holder.json").unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock(path: Path, *, wait: bool) -> Iterator[bool]:
+    patient_until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with locked(path, wait=wait) as held:
+            if held or time.monotonic() > patient_until:
+                yield held
+                return
+        time.sleep(0.02)
+
+
+def _note(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = read_json(folder / "holder.json")
+    except FileNotFoundError:  # the holder has the lock already, or still, and no note
+        return {"pid": "unknown", "host": socket.gethostname()}
+    return found

@@ -1,0 +1,86 @@
+"""What can be known of a recipe before any work is done: what it could not finish with is refused while that is cheap."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lib import recipe as recipes
+from lib.errors import BadModel, UnknownName, UserError
+from lib.evaluators.by_difficulty import ByDifficulty
+from lib.evaluators.greedy_accuracy import GreedyAccuracy
+from lib.evaluators.pass_at_k import PassAtK
+from lib.recipe import Phase, Recipe, Stage
+
+FIXED = ("base", "previous", "champion")
+"""References that every round knows."""
+
+FORMS = (*FIXED, "round:N", "phase:NAME", "external:PATH")
+
+
+def refuse_unsound(recipe: Recipe, replayable: frozenset[str]) -> None:
+    """Raise UserError for a recipe that nothing evaluates, whose gate could read no metric, or whose trainers name models
+    or examples (`replayable`: references whose examples are known) that cannot exist."""
+    if not recipe.evaluators:
+        raise UserError("the recipe has no evaluators, so nothing would measure its models; give it one: evaluators=(PassAtK(),)")
+    _refuse_unmeasured(recipe)
+    trained: set[str] = set()
+    for path, phase, stage in _train_stages(recipe):
+        for name in ("start_from", "reference"):
+            reference = getattr(stage.run[0], name, None)
+            if isinstance(reference, str):
+                _refuse_reference(reference, f"{path}.{name}", trained)
+        _refuse_replay(getattr(stage.run[0], "replay", ()), path, replayable)
+        trained.add(phase.name)
+
+
+def _train_stages(recipe: Recipe) -> Iterator[tuple[str, Phase, Stage]]:
+    """Every train stage with the shortest path by which `--set` reaches its trainer."""
+    stages = [(phase, stage) for phase, stage in recipe.stages() if stage.verb == "train"]
+    paths = recipes.places(recipe.dump(), "trainer")
+    for path, (phase, stage) in zip(["trainer"] if len(paths) == 1 else paths, stages, strict=True):
+        yield path, phase, stage
+
+
+def _refuse_unmeasured(recipe: Recipe) -> None:
+    if recipe.gate is None:
+        return
+    known = [_metrics(evaluator) for evaluator in recipe.evaluators]
+    for metric in (recipe.gate.metric, *(name for name, _ in recipe.gate.must_not_regress)):
+        makers = [names for names in known if names is not None and metric in names]
+        if not makers and None not in known:
+            raise UnknownName("metric", metric, {name for names in known if names for name in names}, "of the evaluators for the gate")
+        if len(makers) > 1:
+            raise UserError(f"the gate reads '{metric}', and {len(makers)} evaluators measure it; leave it to one of them")
+
+
+def _metrics(evaluator: Any) -> set[str] | None:
+    """The metrics with a value per problem that an evaluator writes; None where that cannot be known."""
+    if isinstance(evaluator, PassAtK):
+        return {*(f"pass_at_{k}" for k in evaluator.k), "distinct_correct"}
+    if isinstance(evaluator, GreedyAccuracy):
+        return {"greedy_accuracy"}
+    return set() if isinstance(evaluator, ByDifficulty) else None
+
+
+def _refuse_reference(reference: str, setting: str, trained: set[str]) -> None:
+    kind, _, name = reference.partition(":")
+    if reference in FIXED or re.fullmatch(r"round:[1-9][0-9]*", reference):
+        return
+    if kind == "phase" and name:
+        if name not in trained:
+            raise UnknownName("phase", name, trained, f"that trains before {setting}={reference} is read")
+    elif kind == "external" and name:
+        if not Path(name).expanduser().is_dir():
+            raise BadModel(f"{setting}={reference}: no model folder '{name}'; give a folder written by save_pretrained")
+    else:
+        raise UnknownName("model reference", reference, FORMS, f"for {setting}")
+
+
+def _refuse_replay(replay: Any, path: str, replayable: frozenset[str]) -> None:
+    for reference in replay:
+        if reference not in replayable:
+            why = "a model that was given brings no examples" if reference == "base" else "only the built-in base model's are known"
+            raise UserError(f"the recipe replays the examples of '{reference}', and {why}; leave them out with --set '{path}.replay=[]'")

@@ -1,0 +1,87 @@
+"""What a recipe could not finish with is refused before any work is done."""
+
+from pathlib import Path
+
+import pytest
+
+from lib import recipe as recipes
+from lib.errors import UserError
+from lib.evaluators.pass_at_k import PassAtK
+from lib.opening import Opening
+from lib.recipe import Phase, Recipe
+from lib.samplers.independent import Independent
+from lib.soundness import refuse_unsound
+from lib.strategy import Strategy
+from lib.trainers.sft import Sft
+
+BASE = frozenset({"base"})
+
+
+class Mine(Strategy):
+    """A user's evaluator, whose metrics nobody knows."""
+
+    def evaluate(self, tables): ...
+
+
+def trained(**settings) -> Recipe:
+    first = Phase(name="first", sampler=Independent(), trainer=Sft(steps=1))
+    return Recipe(phases=(first, Phase(name="second", trainer=Sft(steps=1, **settings))), evaluators=(PassAtK(),))
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_of_ours_is_sound(name: str):
+    refuse_unsound(recipes.load(name)[0], BASE)
+
+
+@pytest.mark.parametrize("reference", ["base", "previous", "champion", "round:2", "phase:first", "external:."])
+def test_every_form_of_reference_is_known(reference: str):
+    refuse_unsound(trained(start_from=reference), BASE)
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("previuos", r"no model reference 'previuos' for phases\.1\.trainer\.start_from; did you mean 'previous'"),
+        ("round:0", "no model reference 'round:0'"),
+        ("round:two", "no model reference"),
+        ("phase:frist", "no phase 'frist' that trains before .*did you mean 'first'"),
+        ("phase:second", "no phase 'second'"),
+        ("external:./gone", r"no model folder '\./gone'"),
+        ("external:", "no model reference"),
+    ],
+)
+def test_a_reference_that_cannot_exist_is_refused(reference: str, said: str):
+    with pytest.raises(UserError, match=said):
+        refuse_unsound(trained(start_from=reference), BASE)
+
+
+@pytest.mark.parametrize("name", ["expert_iteration", "star"])
+def test_an_adopted_base_has_nothing_to_replay_and_the_remedy_works(name: str, tmp_path: Path):
+    with pytest.raises(UserError, match=r"replays the examples of 'base'.*--set 'trainer\.replay=\[\]'"):
+        Opening(recipe=name, model=str(tmp_path)).preview()
+    Opening(recipe=name, model=str(tmp_path), settings={"trainer.replay": "[]"}).preview()
+
+
+def test_only_the_base_models_examples_are_known():
+    with pytest.raises(UserError, match=r"'round:1'.*phases\.1\.trainer\.replay=\[\]"):
+        refuse_unsound(trained(replay=("round:1",)), BASE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"evaluators": "[]"}, "no evaluators"),
+        ({"gate.metric": "pass_at_2"}, r"no metric 'pass_at_2'.*pass_at_1"),
+        ({"gate.must_not_regress": '[["pass_at_9", 0.1]]'}, "no metric 'pass_at_9'"),
+        ({"evaluators.1": '{"strategy": "lib.evaluators.pass_at_k:PassAtK"}'}, "2 evaluators measure it"),
+    ],
+)
+def test_a_gate_must_find_its_metric(settings: dict[str, str], said: str):
+    found, _ = recipes.load("expert_iteration")
+    with pytest.raises(UserError, match=said):
+        refuse_unsound(recipes.override(found, settings), BASE)
+
+
+def test_a_users_evaluator_may_write_any_metric():
+    recipe = trained()
+    refuse_unsound(recipe.model_copy(update={"evaluators": (Mine(),)}), BASE)
