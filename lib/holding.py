@@ -16,7 +16,7 @@ from lib.errors import Held
 from lib.files import locked, read_json, write_atomically
 
 PATIENCE_SECONDS = 1.0
-"""How long a lock is asked for again before it counts as held: somebody who only looks holds it for microseconds."""
+"""How long a lock is asked for again while others only look who holds it, each for microseconds."""
 
 
 def holder(folder: Path) -> dict[str, Any] | None:
@@ -37,9 +37,8 @@ def holder(folder: Path) -> dict[str, Any] | None:
 @contextmanager
 def hold(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
     """Run the campaign of a folder alone. Raises Held, saying who holds it, unless told to wait."""
-    with _lock(folder / "campaign.lock", wait=wait) as held:
-        if not held:
-            who = _note(folder)
+    with _lock(folder, wait=wait) as who:
+        if who is not None:
             raise Held(
                 f"campaign '{name}' is being run by process {who['pid']} on {who['host']}; wait for it with --wait, or stop that process"
             )
@@ -51,14 +50,16 @@ def hold(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _lock(path: Path, *, wait: bool) -> Iterator[bool]:
+def _lock(folder: Path, *, wait: bool) -> Iterator[dict[str, Any] | None]:
+    """Yields None once the lock is held, or who else holds it."""
     patient_until = time.monotonic() + PATIENCE_SECONDS
     while True:
-        with locked(path, wait=wait) as held:
-            if held or time.monotonic() > patient_until:
-                yield held
+        with locked(folder / "campaign.lock", wait=wait) as held:
+            who = None if held else holder(folder)
+            if held or who is not None or time.monotonic() > patient_until:
+                yield None if held else who or _note(folder)
                 return
-        time.sleep(0.02)
+        time.sleep(0.01)  # nobody runs it, somebody only looked
 
 
 def _note(folder: Path) -> dict[str, Any]:
