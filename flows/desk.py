@@ -174,6 +174,8 @@ def _publishing(home: Home) -> Iterator[Publisher]:
 def _earlier(before: list[RoundRecord]) -> dict[str, dict[str, tuple[Result, ...]]]:
     found: dict[str, dict[str, tuple[Result, ...]]] = {}
     for record in before:
+        if record.round == 0:
+            continue  # the warm start's examples come back by `replay` alone
         for path, stage in record.stages.items():
             if stage["verb"] != "train":
                 continue

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows.desk import Desk
+from flows.desk import Desk, ground_of
 from flows.improve import next_round
 from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
 from lib.home import Home
@@ -66,6 +66,17 @@ def test_what_stands_on_a_replaced_model_is_set_aside_and_kept(desk: SimpleNames
     assert [record.round for record in desk.folder.finished()] == [0, 1]
     assert desk.folder.test() == []
     assert len(list(desk.folder.path.rglob("*superseded*"))) == 3
+
+
+def test_the_warm_start_is_no_earlier_round(desk: SimpleNamespace):
+    """Its examples come by replay; accumulated as well, they would be learned twice."""
+    stage = {"verb": "train", "jobs": [], "made": {}, "learned": {}}
+    for number, examples in ((0, "warm"), (1, "first")):
+        stages = {"main/train": {**stage, "read": {"problems": ["p"], "examples_sft": [examples]}}}
+        desk.folder.write_round(RoundRecord("one", number, 1, "accepted", start=BASE, made=ONE, stages=stages))
+    desk.campaign.recipe["engine"] = {}
+    ground = ground_of(desk.folder, desk.campaign, ("p",), {}, 2, 1)
+    assert [result.every("examples_sft") for result in ground.earlier["main/train"]["all"]] == [("first",)]
 
 
 def test_a_whole_campaign_is_left_as_it_is(desk: SimpleNamespace):
