@@ -198,6 +198,7 @@ def await_stage(home: Home, flow: subprocess.Popen[bytes], stage: str) -> None:
 
 def test_an_interrupt_stops_in_one_line_and_the_same_command_goes_on(run: Run, home: Home, server: str, model: Path):
     words = ("improve", "stopped", "--model", str(model), "--recipe", "no_filter", "--set", "trainer.replay=[]", *SMALL, "--rounds", "1")
+    words = (*words, "--set", "trainer.steps=4000")  # long enough to ask twice who holds it, on a busy machine too
     flow = subprocess.Popen(command(home, *words), env=environment(home, server), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 240
     while not (home.campaigns / "stopped" / "campaign.json").exists() and time.monotonic() < deadline:
