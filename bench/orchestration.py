@@ -63,7 +63,8 @@ def measured(folder: Path, repeats: int, rounds: int, quick: bool) -> list[dict[
     settings = {"trainer.steps": "10"} if quick else {}
     with prefect_server(homes.current()):
         base = base_model(folder / "base", 20 if quick else 1400)
-        opening = Opening(model=str(base), counts=counts, settings={**settings, "trainer.replay": "[]"}, rounds=rounds)
+        recipe = "no_filter" if quick else "expert_iteration"  # a model of twenty steps solves nothing that a filter would keep
+        opening = Opening(recipe=recipe, model=str(base), counts=counts, settings={**settings, "trainer.replay": "[]"}, rounds=rounds)
         rows = []
         for repeat in range(repeats):
             campaign, cached, ours = campaign_seconds(folder / f"campaign-{repeat}", opening)
