@@ -154,6 +154,9 @@ class PlainDesk:
 
         return RoundRecord(self.folder.name, number, attempt, start=dict(self.ground(number, attempt).models["previous"]))
 
+    def save(self, record: Any) -> None:
+        self.folder.write_round(record)
+
     def run(self, number: int, attempt: int) -> Any:
         """One round: the same phases, evaluation and gate as the flow's."""
         from flows.phases import run_phases
