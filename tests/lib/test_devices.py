@@ -29,8 +29,9 @@ def test_slots_are_taken_one_by_one_and_say_who_holds_them(tmp_path):
 
 
 def test_devices_do_not_wait_for_each_other(tmp_path):
-    with take_slot(tmp_path, "cuda:0", 1, never), take_slot(tmp_path, "cuda:1", 1, never):
-        pass
+    with take_slot(tmp_path, "cuda:0", 1, never) as first, take_slot(tmp_path, "cuda:1", 1, never) as second:
+        assert not first.closed
+        assert not second.closed
 
 
 def test_a_slot_is_waited_for_until_its_holder_lets_go(tmp_path):

@@ -24,13 +24,14 @@ def begun(opening: Opening) -> Campaign:
     [Opening(), Opening(recipe="star", seed=3, settings={"trainer.steps": "3", "gate": "null"}, attempts=2, fresh=False, numbers=4)],
 )
 def test_the_same_opening_goes_on(opening: Opening):
-    opened.refuse_other(begun(opening), opening, ALL)
-    opened.refuse_other(begun(opening), opening.model_copy(update={"rounds": 9}), ALL)
+    assert opened.refuse_other(begun(opening), opening, ALL) is None
+    assert opened.refuse_other(begun(opening), opening.model_copy(update={"rounds": 9}), ALL) is None
 
 
 def test_settings_are_compared_by_value_and_in_any_order():
     campaign = begun(Opening(settings={"trainer.learning_rate": "0.001", "sampler.n": "4"}))
-    opened.refuse_other(campaign, Opening(settings={"sampler.n": " 4", "trainer.learning_rate": "1e-3"}), frozenset({"set"}))
+    asked = Opening(settings={"sampler.n": " 4", "trainer.learning_rate": "1e-3"})
+    assert opened.refuse_other(campaign, asked, frozenset({"set"})) is None
 
 
 @pytest.mark.parametrize(

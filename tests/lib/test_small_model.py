@@ -75,4 +75,4 @@ def test_every_character_is_one_token_and_comes_back(folder):
 
 
 def test_it_keeps_the_contract_of_template_and_end_of_text(folder):
-    models.check_contract(folder)
+    assert models.check_contract(folder) is None

@@ -30,12 +30,12 @@ def trained(**settings) -> Recipe:
 
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_of_ours_is_sound(name: str):
-    refuse_unsound(recipes.load(name)[0], BASE)
+    assert refuse_unsound(recipes.load(name)[0], BASE) is None
 
 
 @pytest.mark.parametrize("reference", ["base", "previous", "champion", "round:2", "phase:first", "external:."])
 def test_every_form_of_reference_is_known(reference: str):
-    refuse_unsound(trained(start_from=reference), BASE)
+    assert refuse_unsound(trained(start_from=reference), BASE) is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_every_form_of_reference_is_known(reference: str):
 )
 def test_a_reference_that_cannot_exist_is_refused(reference: str, said: str):
     with pytest.raises(UserError, match=said):
-        refuse_unsound(trained(start_from=reference), BASE)
+        assert refuse_unsound(trained(start_from=reference), BASE) is None
 
 
 @pytest.mark.parametrize("name", ["expert_iteration", "star"])
@@ -84,4 +84,4 @@ def test_a_gate_must_find_its_metric(settings: dict[str, str], said: str):
 
 def test_a_users_evaluator_may_write_any_metric():
     recipe = trained()
-    refuse_unsound(recipe.model_copy(update={"evaluators": (Mine(),)}), BASE)
+    assert refuse_unsound(recipe.model_copy(update={"evaluators": (Mine(),)}), BASE) is None
