@@ -6,10 +6,12 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from flows.begin import open_campaign
 from lib import campaign as campaigns
+from lib import events
 from lib import home as homes
 from lib.campaign import Campaign, CampaignFolder, RoundRecord
 from lib.environment import quiet_environment
@@ -20,7 +22,7 @@ from lib.plan import Ground
 from lib.publisher import Publisher
 from lib.recipe import Recipe
 from lib.strategy import UserCode
-from tasks.announce import announce_campaign, announce_round, show_progress
+from tasks.announce import announce_campaign, announce_round, round_event, show_progress
 from tasks.problems import held_out, training
 from tasks.workshop import Workshop
 
@@ -87,12 +89,21 @@ class Desk:
 
     def finish(self, record: RoundRecord) -> None:
         """Close a round: first its events, which said twice are said once, then its record, which makes it finished."""
+        record.revision = self._revision(record)
         record.event = announce_round(record, self.campaign, self.shop)
         if record.supersedes:
             self.folder.supersede(record)
         else:
             self.folder.write_round(record)
         self.publisher.kick()
+
+    def _revision(self, record: RoundRecord) -> int:
+        newest = self.folder.revision()
+        if not record.supersedes:
+            return newest
+        kept = replace(record, revision=self.folder.record(record.round).revision)
+        same = events.identity(round_event(kept, self.campaign, self.shop)) == record.supersedes
+        return kept.revision if same else newest + 1
 
     def keep_test(self, old: RoundRecord) -> None:
         """Give a rerun that came out the same the test figures of the record that it superseded."""

@@ -72,7 +72,7 @@ def close(desk: Desk) -> list[dict[str, Any]]:
         measure(model, "test", desk.ground(record.round, record.attempt), record, desk)
         measured, record.metrics = record.metrics[len(kept) :], kept  # the test figures stand apart
         rows += [{"round": record.round, "attempt": record.attempt, "state": record.state, **row} for row in measured]
-        announce_metrics(measured, record.campaign, record.round, record.attempt, desk.shop)
+        announce_metrics(measured, record, desk.shop)
         desk.folder.write_round(record)
     desk.folder.write_test(rows)
     rounds = last_round(desk)

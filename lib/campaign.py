@@ -95,6 +95,8 @@ class RoundRecord:
     """Id of the round's event in the lineage."""
     supersedes: str = ""
     """Event id of the round that this one is a rerun of."""
+    revision: int = 0
+    """How often reruns had changed the campaign's past when this round was decided."""
     seconds: float = 0.0
 
 
@@ -215,6 +217,10 @@ class CampaignFolder:
         path = self.round_path(record.round, record.attempt)
         number = len(list(path.parent.glob("round.superseded-*.json"))) + 1
         path.rename(path.with_name(f"round.superseded-{number}.json"))
+
+    def revision(self) -> int:
+        """The highest revision that a record of this campaign has, superseded ones included."""
+        return max((read_json(path).get("revision", 0) for path in self.path.glob("round-*/round*.json")), default=0)
 
     def finished(self) -> list[RoundRecord]:
         return [record for record in self.rounds() if record.state in ("accepted", "rejected")]

@@ -1,7 +1,8 @@
 """What lineage says: a campaign began, a round was decided, a model was measured, a campaign stopped.
 
 An event is content: put no clock times, host names or absolute paths in one, so that a replay says the same words.
-Only `flow_run` and `supersedes` depend on who put it, and they are left out of its id.
+Only `flow_run` and `supersedes` depend on who put it, and they are left out of its id. A round that is run again and
+comes out otherwise raises `revision`, so that going back to what it was before is an event too.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ class RoundEvent:
     flow_run: str = ""
     supersedes: str | None = None
     """The event id of the round that this one is a rerun of."""
+    revision: int = 0
+    """How often the campaign's past had been changed by reruns when this was decided."""
 
     @property
     def decision(self) -> str:
@@ -129,6 +132,8 @@ class EvaluateEvent:
     split: str
     measures: tuple[Measure, ...]
     flow_run: str = ""
+    revision: int = 0
+    """That of its round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,16 @@ Event = CampaignEvent | RoundEvent | EvaluateEvent | FinalEvent
 
 def put(folder: Path, event: Event) -> str:
     """Queue an event in an outbox and return its id."""
-    return outbox.put(folder, {"kind": event.kind, **_plain(asdict(event))}, ignoring=NOT_IN_ID)
+    return outbox.put(folder, _body(event), ignoring=NOT_IN_ID)
+
+
+def identity(event: Event) -> str:
+    """The id that `put` would return."""
+    return outbox.event_id(_body(event), NOT_IN_ID)
+
+
+def _body(event: Event) -> dict[str, Any]:
+    return {"kind": event.kind, **_plain(asdict(event))}
 
 
 def from_json(body: Mapping[str, Any]) -> Event:

@@ -91,6 +91,7 @@ def _begin(experiment: Experiment, run: Logged, event: CampaignEvent) -> None:
 def _decide(experiment: Experiment, parent: Logged, event: RoundEvent, event_id: str) -> None:
     place = _place(event)
     title = f"round {event.round}" + (f" attempt {event.attempt}" if event.attempt > 1 else "")
+    title += f" revision {event.revision}" if event.revision else ""
     run = experiment.run(title, parent, {"kind": "round", "event": event_id}, place)
     if run.is_finished:  # a replay after a lost marker: an old round must not take the aliases back
         return
@@ -104,7 +105,8 @@ def _decide(experiment: Experiment, parent: Logged, event: RoundEvent, event_id:
     made = {ref.role: experiment.version(ref, run, {**facts, **place}) for ref in event.models_out}
     experiment.link_outputs(run, event.models_out, event.round)
     experiment.attach(run, "lineage.md", events.lineage_markdown(event))
-    for role, version in made.items() if event.accepted else ():
+    champions = {ref.role: experiment.version(ref, run, facts) for ref in event.models_in}  # a rejected rerun returns to these
+    for role, version in (champions | made if event.accepted else champions).items():
         experiment.promote(role, version)
     experiment.finish(run)
 

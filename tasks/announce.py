@@ -58,46 +58,47 @@ def announce_campaign(campaign: Campaign, home: Home) -> None:
 
 def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> str:
     """Queue a finished round's events, put its figures on the flow run's page, and return the round's event id."""
-    decision = record.decision or {}
-    event_id = events.put(
-        shop.home.outbox,
-        events.RoundEvent(
-            campaign=record.campaign,
-            round=record.round,
-            attempt=record.attempt,
-            datasets=tuple(_datasets(record, shop)),
-            models_in=tuple(_model(role, digest) for role, digest in sorted(record.start.items())),
-            models_out=tuple(_model(role, digest) for role, digest in sorted(record.made.items())),
-            params={"recipe": campaign.recipe_name, "seed": str(campaign.seed)},
-            metrics=_stage_metrics(record, shop),
-            accepted=record.state == "accepted",
-            reason=str(decision.get("sentence", "")),
-            flow_run=record.flow_run,
-            supersedes=record.supersedes or None,
-        ),
-    )
-    announce_metrics(record.metrics, record.campaign, record.round, record.attempt, shop)
+    event = round_event(record, campaign, shop)
+    event_id = events.put(shop.home.outbox, event)
+    announce_metrics(record.metrics, record, shop)
     if FlowRunContext.get() is not None:
         create_table_artifact(
             table=[{k: row[k] for k in ("split", "evaluator", "metric", "slice", "value", "stderr")} for row in record.metrics],
             key=_artifact_key(Label(record.campaign, record.round, "round", "metrics")),
-            description=f"{record.campaign} round {record.round}: {decision.get('sentence', '')}",
+            description=f"{record.campaign} round {record.round}: {event.reason}",
         )
     return event_id
 
 
-def announce_metrics(rows: list[dict[str, Any]], campaign: str, round_number: int, attempt: int, shop: Workshop) -> None:
-    """Queue the evaluate events of metric rows, one for each model and split."""
+def round_event(record: RoundRecord, campaign: Campaign, shop: Workshop) -> events.RoundEvent:
+    """What lineage says of a finished round."""
+    return events.RoundEvent(
+        campaign=record.campaign,
+        round=record.round,
+        attempt=record.attempt,
+        datasets=tuple(_datasets(record, shop)),
+        models_in=tuple(_model(role, digest) for role, digest in sorted(record.start.items())),
+        models_out=tuple(_model(role, digest) for role, digest in sorted(record.made.items())),
+        params={"recipe": campaign.recipe_name, "seed": str(campaign.seed)},
+        metrics=_stage_metrics(record, shop),
+        accepted=record.state == "accepted",
+        reason=str((record.decision or {}).get("sentence", "")),
+        flow_run=record.flow_run,
+        supersedes=record.supersedes or None,
+        revision=record.revision,
+    )
+
+
+def announce_metrics(rows: list[dict[str, Any]], record: RoundRecord, shop: Workshop) -> None:
+    """Queue the evaluate events of a round's metric rows, one for each model and split."""
+    place: dict[str, Any] = {"campaign": record.campaign, "round": record.round, "attempt": record.attempt, "revision": record.revision}
     for model, split in dict.fromkeys((row["model_id"], row["split"]) for row in rows):
         measures = tuple(
             events.Measure(row["metric"], row["slice"], row["value"], row["stderr"], row["n"])
             for row in rows
             if (row["model_id"], row["split"]) == (model, split)
         )
-        events.put(
-            shop.home.outbox,
-            events.EvaluateEvent(campaign, round_number, attempt, _model("policy", model), split, measures),
-        )
+        events.put(shop.home.outbox, events.EvaluateEvent(**place, model=_model("policy", model), split=split, measures=measures))
 
 
 def announce_end(campaign: str, rounds: int, reason: str, home: Home) -> None:

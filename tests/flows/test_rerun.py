@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib.home import Home
+from lib.walk import walk
 from tests.flows.conftest import Run, executed
 
 pytestmark = pytest.mark.slow
@@ -81,6 +82,13 @@ def test_a_rerun_reuses_forecasts_and_invalidates(run: Run, home: Home, model: P
     assert (folder / "test.json").exists()
     second = json.loads((folder / "round-002" / "round.json").read_text())
     assert second["start"] == again["made"]
+
+    back = json.loads(run("rerun", "scaled", "--round", "1", "--from", "train", "--json").stdout)
+    assert back["stale"] == [2]
+    assert run("improve", "scaled").returncode == 0
+    last = json.loads((folder / "round-002" / "round.json").read_text())
+    assert last["start"] == first["made"]
+    assert walk(home.mlflow_uri, "scaled")[0]["digest"] == last["made"]["policy"], "the champion is back where the campaign is"
 
 
 def test_a_damaged_artifact_is_made_again(run: Run, home: Home, model: Path, tmp_path: Path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lib import events, seeds
@@ -74,6 +76,19 @@ def test_the_walk_from_the_candidate_begins_at_the_newest_model(uri):
 
 def test_a_model_that_no_round_made_is_a_chain_of_one(uri):
     assert [step["digest"] for step in walk(uri, "demo", role="judge")] == [seeds.digest("judge")]
+
+
+def test_a_rerun_that_the_gate_rejects_gives_the_place_back_and_a_return_to_the_old_result_takes_it_again(tmp_path):
+    address, outbox = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "outbox"
+    first = decided(1, 0, model("r0"), model("r1"), True)
+    worse = replace(first, models_out=(model("worse"),), accepted=False, supersedes=events.identity(first), revision=1)
+    back = replace(first, supersedes=events.identity(worse), revision=2)
+    champions = []
+    for event in (CampaignEvent("demo", "star", "", 7, (model("r0"), model("judge", "judge"))), first, worse, back):
+        events.put(outbox, event)
+        assert publish(outbox, address).failed == 0
+        champions.append(walk(address, "demo")[0]["digest"])
+    assert champions == [seeds.digest(name) for name in ("r0", "r1", "r0", "r1")]
 
 
 def test_an_unknown_campaign_says_what_to_do(uri):
