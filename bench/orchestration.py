@@ -59,7 +59,7 @@ def measured(folder: Path, repeats: int, rounds: int, quick: bool) -> list[dict[
     from lib.opening import Opening
 
     start_server()
-    counts = {"train": 100, "validation": 20, "gate": 20, "test": 40} if quick else Opening().counts
+    counts = {"train": 100, "validation": 20, "gate": 20, "test": 40} if quick else {}
     settings = {"trainer.steps": "10"} if quick else {}
     with prefect_server(homes.current()):
         base = base_model(folder / "base", 20 if quick else 1400)

@@ -22,7 +22,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 RECIPES = "expert_iteration,warm_only,no_filter"
-QUICK = ["--problems", "60", "--held-out", "20", "--warm-steps", "20", "--set", "trainer.steps=5"]
+QUICK = ["--count", "60", "--held-out", "20", "--warm-steps", "20", "--set", "trainer.steps=5"]
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from lib.campaign import CampaignFolder
 from lib.errors import UserError
 from lib.home import Home
 from lib.opened import refuse_other
-from lib.opening import COUNTS, Opening
+from lib.opening import Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Asked:
     rounds: int | None = None
     seed: int | None = None
     model: str | None = None
-    problems: int | None = None
+    problems: str | None = None
+    count: int | None = None
     held_out: int | None = None
     warm_steps: int | None = None
     attempts: int | None = None
@@ -57,14 +58,15 @@ class Asked:
 
     def opening(self) -> Opening:
         """The opening of a new campaign, with defaults for what was left out."""
-        held_out = {"validation": self.held_out, "gate": 2 * self.held_out, "test": 2 * self.held_out} if self.held_out else {}
+        held_out = {"validation": self.held_out, "gate": 2 * self.held_out, "test": self.held_out} if self.held_out else {}
         values: dict[str, Any] = {
             "recipe": self.recipe,
             "settings": pairs(self.settings),
             "seed": self.seed,
             "model": self.model,
             "numbers": self.numbers,
-            "counts": {**COUNTS, **({"train": self.problems} if self.problems else {}), **held_out},
+            "problems": self.problems,
+            "counts": {**({"train": self.count} if self.count else {}), **held_out},
             "warm_start": {"trainer.steps": str(self.warm_steps)} if self.warm_steps else {},
             "rounds": self.rounds,
             "attempts": self.attempts,
@@ -80,6 +82,7 @@ class Asked:
             "seed": self.seed,
             "model": self.model,
             "problems": self.problems,
+            "count": self.count,
             "held-out": self.held_out,
             "warm-steps": self.warm_steps,
             "attempts": self.attempts,

@@ -51,7 +51,7 @@ def _open(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Stra
             recipe_name=Path(opening.recipe).stem,
             recipe=recipe.dump(),
             seed=opening.seed,
-            problems=ProblemPlan(settings, dict(opening.counts), 0, exclude, opening.fresh),
+            problems=ProblemPlan(settings, opening.counted(source), 0, exclude, opening.fresh),
             base={"policy": base},
             replay=replay,
             external=_external(folder.name, recipe, shop),

@@ -26,6 +26,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a setting of the recipe: sampler.n=16. Repeatable.")]
 Rounds = Annotated[int | None, typer.Option(help="How many rounds in all; 3 for a new campaign.", min=0)]
 Numbers = Annotated[int | None, typer.Option(help="Numbers in a built-in problem: 3, 4 or 5; 3 unless given.", min=3, max=5)]
+Problems = Annotated[
+    str | None, typer.Option(help="A problem set: NAME:PATH, such as gsm8k:FOLDER, or a file; the built-in Countdown unless given.")
+]
+Count = Annotated[int | None, typer.Option(help="Training problems a round; 2500 unless given.", min=1)]
+HeldOut = Annotated[int | None, typer.Option(help="Problems of validation and of test; twice as many for the gate.", min=2)]
+Model = Annotated[str | None, typer.Option(help="A model folder to start from; the built-in model unless given.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait while another process runs the campaign, instead of saying so.")]
 
 
@@ -36,9 +42,10 @@ def improve(
     settings: Settings = None,
     rounds: Rounds = None,
     seed: Annotated[int | None, typer.Option(help=f"{SEED}; 0 unless given.")] = None,
-    model: Annotated[str | None, typer.Option(help="A model folder to start from; the built-in model unless given.")] = None,
-    problems: Annotated[int | None, typer.Option(help="Training problems a round; 2500 unless given.", min=1)] = None,
-    held_out: Annotated[int | None, typer.Option(help="Problems of validation; twice as many for gate and for test.", min=2)] = None,
+    model: Model = None,
+    problems: Problems = None,
+    count: Count = None,
+    held_out: HeldOut = None,
     warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
     attempts: Annotated[int | None, typer.Option(help="How often a rejected round is tried.", min=1)] = None,
     numbers: Numbers = None,
@@ -52,7 +59,9 @@ def improve(
     from flows import planning, running
     from flows.asking import Asked
 
-    asked = Asked(name, recipe, settings or [], rounds, seed, model, problems, held_out, warm_steps, attempts, numbers, same_problems)
+    asked = Asked(
+        name, recipe, settings or [], rounds, seed, model, problems, count, held_out, warm_steps, attempts, numbers, same_problems
+    )
     if plan:
         planning.plan(asked, as_json)
     else:
@@ -66,8 +75,10 @@ def compare(
     rounds: Annotated[int, typer.Option(help="Rounds of each.", min=0)] = 3,
     seed: Annotated[int, typer.Option(help=f"{SEED}, of each.")] = 0,
     settings: Settings = None,
-    problems: Annotated[int | None, typer.Option(help="Training problems a round.", min=1)] = None,
-    held_out: Annotated[int | None, typer.Option(help="Problems of validation; twice as many for gate and for test.", min=2)] = None,
+    model: Model = None,
+    problems: Problems = None,
+    count: Count = None,
+    held_out: HeldOut = None,
     warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
     numbers: Numbers = None,
     jobs: Annotated[int | None, typer.Option(help="Campaigns at once; as many as cores unless given.", min=1)] = None,
@@ -86,7 +97,9 @@ def compare(
             settings=settings or [],
             rounds=rounds,
             seed=seed,
+            model=model,
             problems=problems,
+            count=count,
             held_out=held_out,
             warm_steps=warm_steps,
             numbers=numbers,

@@ -35,9 +35,10 @@ def _to_begin(asked: Asked, at: Rates) -> Iterator[tuple[str, Cost]]:
     recipe, source = opening.preview()
     if opening.model is None:
         yield from (("begin", cost) for cost in warm_start_cost(opening.warm_recipe(source), at))
-    yield from _rounds(recipe, opening.counts, -1, opening.rounds, at)
+    counts = opening.counted(source)
+    yield from _rounds(recipe, counts, -1, opening.rounds, at)
     if opening.rounds:
-        yield "closing", evaluation_cost(recipe, "test", opening.counts["test"] * (opening.rounds + 1), at)
+        yield "closing", evaluation_cost(recipe, "test", counts["test"] * (opening.rounds + 1), at)
 
 
 def _to_continue(folder: CampaignFolder, rounds: int | None, at: Rates) -> Iterator[tuple[str, Cost]]:

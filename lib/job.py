@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lib import keys
+from lib.datafile import by_content
 from lib.store import Store
 
 
@@ -50,10 +51,13 @@ class Job:
     """Inputs that lie outside the store, by path or hub name; their content stands in `settings`, so no path reaches the key."""
 
     def ingredients(self, store: Store, identities: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-        """The ingredients of this job's key; `identities` has the digests of every model by artifact digest."""
+        """The ingredients of this job's key; `identities` has the digests of every model by artifact digest.
+
+        Data files that the settings name stand there by their content.
+        """
         contents = {name: [store.content(r) for r in refs] for name, refs in self.inputs.items() if refs}
         models = {role: identities[digest] for role, digest in self.models.items()}
-        return keys.ingredients_of(self.kind, self.settings, contents, models, self.seed)
+        return keys.ingredients_of(self.kind, by_content(self.settings), contents, models, self.seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,8 +6,8 @@
     completion   back: its problem and sampling; verdicts; on: kept in which examples or dropped by what, and the learners
     problem      on: completions, each with verdicts, fates and learners
 
-Not covered: that the files are what their names say (`roundhouse audit`), and what was removed from the store: it stays
-in the records that name it and is shown by its id alone.
+Not covered: that the files are what their names say (a stage checks that when it reads them), and what was removed from the
+store: it stays in the records that name it and is shown by its id alone.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from lib import seeds
 from lib.campaign import Campaign, siblings
 from lib.errors import UserError
 from lib.files import sha256_of
-from lib.opening import Opening
+from lib.opening import COUNTS, Opening
 
 Json = dict[str, Any]
 
@@ -30,8 +30,8 @@ def files_of(folder: Path) -> dict[str, str]:
 def refuse_other(campaign: Campaign, opening: Opening, given: frozenset[str]) -> None:
     """Raise UserError if an option that was given says something else than what the campaign was begun with.
 
-    `given` names options of `improve`: recipe, set, seed, model, problems, held-out, warm-steps, attempts, same-problems,
-    numbers. How far a campaign goes (`--rounds`) may always change.
+    `given` names options of `improve`: recipe, set, seed, model, problems, count, held-out, warm-steps, attempts,
+    same-problems, numbers. How far a campaign goes (`--rounds`) may always change.
     """
     if given and not campaign.opening:
         raise UserError(
@@ -80,12 +80,13 @@ def _model(opening: Json) -> str:
 
 def _spoken(opening: Json) -> dict[str, str]:
     """Every other option as it would be typed."""
-    counts, steps = opening["counts"], opening["warm_start"].get("trainer.steps")
+    counts, steps = {**COUNTS, **opening["counts"]}, opening["warm_start"].get("trainer.steps")
     files = ", ".join(f"{name} (sha256 {sha[:12]})" for name, sha in opening["recipe_files"].items())
     return {
         "recipe": f"--recipe {files or opening['recipe']}",
         "seed": f"--seed {opening['seed']}",
-        "problems": f"--problems {counts['train']}",
+        "problems": f"--problems {opening['problems']}" if opening["problems"] else "no --problems",
+        "count": f"--count {counts['train']}",
         "held-out": f"--held-out {counts['validation']} (gate {counts['gate']}, test {counts['test']})",
         "warm-steps": f"--warm-steps {steps}" if steps else "no --warm-steps",
         "attempts": f"--attempts {opening['attempts']}",

@@ -5,18 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lib import recipe as recipes
 from lib.campaign import CampaignFolder
-from lib.errors import BadModel, UserError
+from lib.errors import BadModel, BadProblems, UserError
 from lib.problems.countdown import Countdown
+from lib.problems.files import FileProblems
+from lib.problems.named import named, whole
 from lib.recipe import Recipe
 from lib.soundness import refuse_unsound
 from lib.strategy import Settings, Strategy, UserCode
 
 COUNTS = {"train": 2500, "validation": 400, "gate": 800, "test": 400}
 """Problems of each split unless asked otherwise."""
+
+OF_PROBLEMS = "problems."
+"""What a setting of the problem set begins with, among those of the recipe."""
 
 WARM_PROBLEMS = 2500
 """Solved problems that the built-in model is warm-started on."""
@@ -35,8 +40,10 @@ class Opening(Settings):
     """A model folder; None is the built-in model."""
     numbers: Literal[3, 4, 5] | None = None
     """How many numbers the built-in problems have; None leaves Countdown and the recipe as they are."""
-    counts: dict[str, int] = Field(default_factory=COUNTS.copy)
-    """Problems of each split: train, validation, gate, test."""
+    problems: str | None = None
+    """A problem set, `NAME:PATH` or a file; None is the built-in Countdown, or the recipe file's own PROBLEMS."""
+    counts: dict[str, int] = Field(default_factory=dict)
+    """Problems of each split (train, validation, gate, test) that were asked for; the rest is up to `counted`."""
     fresh: bool = True
     """Whether each round trains on the next problems of the split, or all on the same."""
     warm_start: dict[str, str] = Field(default_factory=dict)
@@ -44,6 +51,11 @@ class Opening(Settings):
     rounds: int = 3
     attempts: int = 1
     """How often a rejected round is tried before the campaign goes on."""
+
+    @field_validator("problems")
+    @classmethod
+    def _whole(cls, spec: str | None) -> str | None:
+        return whole(spec) if spec else None
 
     def resolve(self, folder: CampaignFolder) -> tuple[Recipe, Strategy]:
         """The recipe with its changes and the problem set's own verifiers, and the problem set.
@@ -66,6 +78,19 @@ class Opening(Settings):
             raise BadModel(f"no model folder '{self.model}'; give a folder written by save_pretrained")
         return made
 
+    def counted(self, source: Any) -> dict[str, int]:
+        """Problems of each split: as many as were asked for, else the usual number or what a smaller set has.
+
+        Raises BadProblems if nothing is left for a split.
+        """
+        if not isinstance(source, FileProblems):
+            return {**COUNTS, **self.counts}
+        usual = {split: min(count, source.available(split)) for split, count in COUNTS.items()}
+        empty = [split for split, count in usual.items() if not count]
+        if empty:
+            raise BadProblems(f"{source.path} has no problems for split '{empty[0]}'; a set of dozens is needed to hold some out")
+        return {**usual, **self.counts}
+
     def warm_recipe(self, source: Any) -> Recipe:
         """The recipe of the built-in model's warm start on a problem set."""
         found = self._with_room(recipes.load("warm_start")[0], source)
@@ -74,7 +99,8 @@ class Opening(Settings):
     def _made(self, name: str) -> tuple[Recipe, Strategy]:
         found, _ = recipes.load(name)
         source = self._problem_set(name)
-        changed = recipes.override(self._with_room(found, source), self.settings)
+        own = {path: value for path, value in self.settings.items() if not path.startswith(OF_PROBLEMS)}
+        changed = recipes.override(self._with_room(found, source), own)
         recipe = recipes.with_verifiers(changed, source.verifiers())
         refuse_unsound(recipe, replayable=frozenset({"base"} if self.model is None else ()))
         return recipe, source
@@ -85,13 +111,24 @@ class Opening(Settings):
 
     def _problem_set(self, name: str) -> Any:
         """The user's PROBLEMS, if the recipe file has one, else Countdown."""
+        settings = {path.removeprefix(OF_PROBLEMS): value for path, value in self.settings.items() if path.startswith(OF_PROBLEMS)}
+        if self.problems is not None:
+            return self._refuse_misfit(named(self.problems, settings), f"--problems {self.problems}")
+        if settings:
+            raise UserError(f"--set {OF_PROBLEMS}{next(iter(settings))} changes a problem set, and none is named; give one with --problems")
         found = getattr(UserCode.module(Path(name).stem), "PROBLEMS", None) if name.endswith(".py") else None
         if found is None:
             return Countdown(numbers=self.numbers) if self.numbers else Countdown()
         if not (isinstance(found, Strategy) and hasattr(found, "problems") and hasattr(found, "verifiers")):
             raise UserError(f"{name}: PROBLEMS must be a Strategy with problems(split, count, seed, exclude) and verifiers()")
+        return self._refuse_misfit(found, f"{name} with PROBLEMS of its own")
+
+    def _refuse_misfit(self, source: Any, given: str) -> Any:
+        """The built-in model reads Countdown only."""
+        if isinstance(source, Countdown):
+            return source
         if self.numbers:
-            raise UserError(f"--numbers {self.numbers} is for the built-in Countdown, and {name} has PROBLEMS of its own; leave one out")
+            raise UserError(f"--numbers {self.numbers} is for the built-in Countdown, and {given} is another set; leave one out")
         if self.model is None:
-            raise UserError(f"{name} has PROBLEMS of its own, and the built-in model reads sums only; give a model folder with --model")
-        return found
+            raise UserError(f"{given} needs a model that reads it, and the built-in one reads sums only; give a model folder with --model")
+        return source

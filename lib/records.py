@@ -48,12 +48,13 @@ def _spec(name: str, version: int, key: str, required: dict[str, pa.DataType], o
 
 PROBLEMS = _spec(
     "problems",
-    1,
+    2,
     "problem_id",
     {"problem_id": pa.string(), "task": pa.string(), "prompt": pa.list_(_message), "source": pa.string(), "born_round": pa.int32()},
     {
         "answer": pa.string(),
         "tests": pa.string(),
+        "source_id": pa.string(),  # its id in the set that it came from, such as HumanEval/0
         "category": pa.string(),
         "difficulty": pa.float64(),
         "answer_share": pa.float64(),

@@ -47,3 +47,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """An empty ROUNDHOUSE_HOME of this test's own."""
     monkeypatch.setenv("ROUNDHOUSE_HOME", str(tmp_path / "home"))
     return current()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real public problems and model outputs; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("ROUNDHOUSE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder} of recorded problems and completions; name one in ROUNDHOUSE_TEST_DATA")
+    return folder

@@ -55,7 +55,7 @@ def camel(name: str) -> str:
 
 
 def strategies() -> list[tuple[Path, str]]:
-    """The strategy classes, those that inherit through another one too, with the files that hold them."""
+    """The strategy classes with the files that hold them: those that inherit through another one too, but not that other one."""
     classes = [
         (path, node.name, {base.id for base in node.bases if isinstance(base, ast.Name)})
         for path in files(*(f"lib/{folder}" for folder in STRATEGIES))
@@ -65,7 +65,8 @@ def strategies() -> list[tuple[Path, str]]:
     family = {"Strategy"}
     while more := {name for _, name, bases in classes if bases & family} - family:
         family |= more
-    return [(path, name) for path, name, bases in classes if bases & family]
+    shared = {base for _, _, bases in classes for base in bases}
+    return [(path, name) for path, name, bases in classes if bases & family and name not in shared]
 
 
 def strategy_modules() -> list[str]:

@@ -1,7 +1,7 @@
 """Expert iteration (ReST-EM: Singh et al., "Beyond Human Data", 2023; with replay): sample, keep what verifies, fine-tune.
 
-Every round samples the same problems anew, keeps at most four distinct verified solutions of each, and learns, from the
-previous model, on those of all rounds so far beside the warm-start data. ReST-EM restarts from the base model in every
+Every round samples the next problems, keeps at most four distinct verified solutions of each, and learns, from the previous
+model, on those of all rounds so far beside the warm-start data. ReST-EM restarts from the base model in every
 round (`--set trainer.start_from=base`); here that was not distinguishable, and continuing is cheaper.
 """
 

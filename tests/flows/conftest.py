@@ -17,7 +17,7 @@ from lib.small_model import SmallLlama
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SMALL = ["--problems", "40", "--held-out", "8", "--set", "trainer.steps=4"]
+SMALL = ["--count", "40", "--held-out", "8", "--set", "trainer.steps=4"]
 """A campaign of seconds."""
 
 

@@ -46,7 +46,7 @@ def test_a_round_runs_from_one_command_and_again_reuses_all_of_it(run: Run, home
 
 @pytest.mark.slow
 def test_two_homes_and_one_seed_give_the_same_artifacts(run: Run, home: Home, tmp_path: Path):
-    words = ("improve", "same", "--problems", "60", "--held-out", "20", "--warm-steps", "20", "--set", "trainer.steps=5", "--rounds", "2")
+    words = ("improve", "same", "--count", "60", "--held-out", "20", "--warm-steps", "20", "--set", "trainer.steps=5", "--rounds", "2")
     assert run(*words).returncode == 0
     other = Home(tmp_path / "elsewhere")
     ended = run(*words, ROUNDHOUSE_HOME=str(other.root))

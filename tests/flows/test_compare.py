@@ -15,7 +15,7 @@ from lib.campaign import CampaignFolder
 from lib.home import Home
 from tests.flows.conftest import Run, command, environment
 
-WORDS = ("compare", "--recipes", "expert_iteration,warm_only", "--problems", "40", "--held-out", "8", "--set", "trainer.steps=4")
+WORDS = ("compare", "--recipes", "expert_iteration,warm_only", "--count", "40", "--held-out", "8", "--set", "trainer.steps=4")
 
 
 @pytest.mark.slow

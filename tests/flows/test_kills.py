@@ -102,7 +102,7 @@ def strike(shop: Workshop, over: threading.Event, dice: random.Random, seconds: 
                 os.kill(child.pid, signal.SIGKILL)
 
 
-WORDS = ("improve", "killed", "--problems", "300", "--held-out", "20", "--warm-steps", "60", "--set", "trainer.steps=40", "--rounds", "1")
+WORDS = ("improve", "killed", "--count", "300", "--held-out", "20", "--warm-steps", "60", "--set", "trainer.steps=40", "--rounds", "1")
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ RECIPE = Recipe(phases=(Phase(sampler=Independent(n=2), trainer=Fragile()),), ev
 
 def test_after_a_failure_in_train_only_train_and_evaluate_run_again(run: Run, home: Home, model: Path, tmp_path: Path):
     (tmp_path / "fragile.py").write_text(BROKEN)
-    words = ("improve", "--recipe", str(tmp_path / "fragile.py"), "--model", str(model), "--problems", "40", "--held-out", "8")
+    words = ("improve", "--recipe", str(tmp_path / "fragile.py"), "--model", str(model), "--count", "40", "--held-out", "8")
     failed = run(*words, "--rounds", "1", BREAK="1")
     assert failed.returncode == 1
     assert failed.stderr.strip().splitlines()[-1].startswith("roundhouse: ")

@@ -29,7 +29,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def round_of(shared: Home, server: str, name: str) -> dict[str, Any]:
-    words = ["improve", name, "--recipe", name, "--problems", "100", "--held-out", "8", "--warm-steps", "600", "--rounds", "1"]
+    words = ["improve", name, "--recipe", name, "--count", "100", "--held-out", "8", "--warm-steps", "600", "--rounds", "1"]
     words += ["--set", SHORT.get(name, "trainer.steps=4")]
     ended = subprocess.run(command(shared, *words), env=environment(shared, server), capture_output=True, text=True, timeout=280)
     assert ended.returncode == 0, ended.stderr

@@ -39,7 +39,7 @@ RECIPE = Recipe(
 
 def test_a_rerun_reuses_forecasts_and_invalidates(run: Run, home: Home, model: Path, tmp_path: Path):
     (tmp_path / "scaled.py").write_text(SCALED)
-    words = ("improve", "--recipe", str(tmp_path / "scaled.py"), "--model", str(model), "--problems", "40", "--held-out", "8")
+    words = ("improve", "--recipe", str(tmp_path / "scaled.py"), "--model", str(model), "--count", "40", "--held-out", "8")
     begun = run(*words, "--rounds", "2")
     assert begun.returncode == 0, begun.stderr
     folder = home.campaigns / "scaled"
@@ -93,7 +93,7 @@ def test_a_rerun_reuses_forecasts_and_invalidates(run: Run, home: Home, model: P
 
 def test_a_damaged_artifact_is_made_again(run: Run, home: Home, model: Path, tmp_path: Path):
     (tmp_path / "scaled.py").write_text(SCALED)
-    words = ("improve", "--recipe", str(tmp_path / "scaled.py"), "--model", str(model), "--problems", "40", "--held-out", "8")
+    words = ("improve", "--recipe", str(tmp_path / "scaled.py"), "--model", str(model), "--count", "40", "--held-out", "8")
     assert run(*words, "--rounds", "1").returncode == 0
     record = json.loads((home.campaigns / "scaled" / "round-001" / "round.json").read_text())
     digest = record["stages"]["main/sample"]["jobs"][0]["digest"]

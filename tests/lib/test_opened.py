@@ -8,9 +8,9 @@ import pytest
 from lib import opened
 from lib.campaign import Campaign, ProblemPlan
 from lib.errors import UserError
-from lib.opening import COUNTS, Opening
+from lib.opening import Opening
 
-ALL = frozenset({"recipe", "set", "seed", "model", "problems", "held-out", "warm-steps", "attempts", "same-problems", "numbers"})
+ALL = frozenset({"recipe", "set", "seed", "model", "problems", "count", "held-out", "warm-steps", "attempts", "same-problems", "numbers"})
 
 
 def begun(opening: Opening) -> Campaign:
@@ -42,8 +42,9 @@ def test_settings_are_compared_by_value_and_in_any_order():
         ("set", {"settings": {"sampler.n": "4", "gate": "null"}}, "no --set gate, and --set gate=null"),
         ("seed", {"seed": 4}, "--seed 0, and --seed 4"),
         ("model", {"model": "./gone"}, "no --model, and --model ./gone"),
-        ("problems", {"counts": {**COUNTS, "train": 7}}, "--problems 2500, and --problems 7"),
-        ("held-out", {"counts": {**COUNTS, "validation": 8}}, "--held-out 400 .*, and --held-out 8 "),
+        ("problems", {"problems": "countdown"}, "no --problems, and --problems countdown"),
+        ("count", {"counts": {"train": 7}}, "--count 2500, and --count 7"),
+        ("held-out", {"counts": {"validation": 8}}, "--held-out 400 .*, and --held-out 8 "),
         ("warm-steps", {"warm_start": {"trainer.steps": "9"}}, "no --warm-steps, and --warm-steps 9"),
         ("attempts", {"attempts": 2}, "--attempts 1, and --attempts 2"),
         ("same-problems", {"fresh": False}, "no --same-problems, and --same-problems"),

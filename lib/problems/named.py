@@ -1,0 +1,71 @@
+"""A problem set from what a person types: `NAME:PATH`, `NAME` for a generated set, or the path of a file of your own."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lib import problems
+from lib.datafile import HUB
+from lib.errors import UnknownName, UserError
+from lib.problems.reading import SUFFIXES
+from lib.recipe import parsed
+from lib.strategy import Strategy
+
+
+def named(spec: str, settings: Mapping[str, str] | None = None) -> Strategy:
+    """The set that `spec` names, with its settings as they are typed (`prompt=question`).
+
+    `gsm8k:data/gsm8k` reads a folder, `hf:OWNER/NAME` and `mine.jsonl` are tables, `gsm8k:hf:OWNER/NAME@REVISION` reads the
+    hub, `countdown` needs no path. Raises UnknownName for another set or setting, UserError for a path too few or too many.
+    """
+    values: dict[str, Any] = {name: parsed(value) for name, value in (settings or {}).items()}
+    name, path = _parts(spec)
+    found = _class(name)
+    if path is not None:
+        if "path" not in found.model_fields:
+            raise UserError(f"problem set '{name}' is generated and reads no file; leave out ':{path}'")
+        values["path"] = path
+    elif "path" in found.model_fields and "path" not in values:
+        raise UserError(f"problem set '{name}' needs its data; give a file or folder: {name}:PATH")
+    return found.model_validate(values)
+
+
+def whole(spec: str) -> str:
+    """The same spec with an absolute path, so that it means the same from every folder."""
+    name, path = _parts(spec)
+    return name if path is None else f"{name}:{path}"
+
+
+def names() -> list[str]:
+    """Every problem set by name."""
+    return sorted(name for name in (module.name for module in pkgutil.iter_modules(problems.__path__)) if _class_in(name))
+
+
+def _parts(spec: str) -> tuple[str, str | None]:
+    name, colon, path = spec.partition(":")
+    if spec.startswith(HUB) or (not colon and (spec.endswith((*SUFFIXES, ".gz")))):
+        name, path, colon = "table", spec, ":"
+    if not colon:
+        return name, None
+    return name, path if path.startswith(HUB) else str(Path(path).expanduser().resolve())
+
+
+def _class(name: str) -> type[Strategy]:
+    found = _class_in(name) if name.isidentifier() else None
+    if found is None:
+        raise UnknownName("problem set", name, names(), "in lib/problems; for a file of your own give its path")
+    return found
+
+
+def _class_in(name: str) -> type[Strategy] | None:
+    """The strategy of a module of lib.problems: the class that has the module's name in CamelCase."""
+    try:
+        module = importlib.import_module(f"lib.problems.{name}")
+    except ModuleNotFoundError:
+        return None
+    found = getattr(module, "".join(part.capitalize() for part in name.split("_")), None)
+    return found if isinstance(found, type) and issubclass(found, Strategy) and hasattr(found, "verifiers") else None
