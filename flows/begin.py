@@ -16,7 +16,7 @@ from lib.opening import WARM_PROBLEMS, Opening
 from lib.plan import Ground
 from lib.problems.countdown import Countdown
 from lib.recipe import Recipe
-from lib.small_model import SmallLlama
+from lib.small_model import TEXT, SmallLlama
 from lib.strategy import Strategy
 from tasks.problems import draw
 from tasks.publish import publish
@@ -75,8 +75,7 @@ def _external(campaign: str, recipe: Recipe, shop: Workshop) -> dict[str, dict[s
 
 def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop) -> RoundRecord:
     """The built-in model: initialised from the seed, then one pass of the warm_start recipe over worked solutions."""
-    label = Label(campaign, 0, "base", "initialise")
-    start = publish(shop, Job("initialise", label, {"model": SmallLlama().model_dump(mode="json")}, seed=opening.seed)).digest
+    start = initialise(campaign, SmallLlama(), opening.seed, shop)
     problems = draw(ProblemPlan(source.model_dump(mode="json"), {"train": WARM_PROBLEMS}), "train", campaign, shop)
     recipe = opening.warm_recipe(source)
     models = {"base": {"policy": start}, "previous": {"policy": start}}
@@ -86,12 +85,20 @@ def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop
     return record
 
 
-def make_model(opening: Opening, home: Home, notice: Notice) -> str:
-    """Build and warm-start the built-in model with no campaign around it; returns its digest."""
+def initialise(campaign: str, model: SmallLlama, seed: int, shop: Workshop) -> str:
+    """A model with random weights; returns its digest."""
+    label = Label(campaign, 0, "base", "initialise")
+    return publish(shop, Job("initialise", label, {"model": model.model_dump(mode="json")}, seed=seed)).digest
+
+
+def make_model(opening: Opening, home: Home, notice: Notice, *, text: bool = False) -> str:
+    """Build and warm-start the built-in model with no campaign around it, or build one for text; returns its digest."""
     with Workshop.opened(home, notice=notice) as shop:
 
         @flow(name="model-new")
         def make() -> str:
+            if text:
+                return initialise("model", TEXT, opening.seed, shop)
             return warm_start("model", opening, Countdown(), shop).made["policy"]
 
         return make()

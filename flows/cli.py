@@ -186,12 +186,13 @@ def model_new(
     out: Annotated[str, typer.Argument(help="The folder to write it to.")],
     seed: Annotated[int, typer.Option(help="Its seed.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Steps of its warm start; 1400 unless given.", min=1)] = None,
+    text: Annotated[bool, typer.Option("--text", help="One of a million random weights that reads any text, byte by byte.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build and warm-start the built-in model, and copy it to a folder."""
     from flows import running
 
-    running.model_new(out, seed, steps, as_json)
+    running.model_new(out, seed, steps, text=text, as_json=as_json)
 
 
 def main() -> None:

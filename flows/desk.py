@@ -29,6 +29,9 @@ from tasks.workshop import Workshop
 PROGRESS_SECONDS = 0.3
 """Shortest time between two rewrites of progress.json."""
 
+PAGE_SECONDS = 2.0
+"""Shortest time between two changes of a progress artifact: each is a request to the server, some 20 ms."""
+
 PUBLISH_SECONDS = 60.0
 """How long a command that is done waits for MLflow to take what is left; after that the outbox keeps it."""
 
@@ -136,6 +139,7 @@ class Teller:
     def __init__(self, folder: CampaignFolder) -> None:
         self._folder = folder
         self._told = 0.0
+        self._showed = time.monotonic()
         self._shown: set[str] = set()
 
     def __call__(self, label: Label, done: int, total: int) -> None:
@@ -146,8 +150,10 @@ class Teller:
         self._told = now
         where = {"round": label.round, "attempt": label.attempt, "stage": label.stage_path}
         self._folder.write_progress({**where, "share": round(share, 4)})
-        if share < 1 or label.stage_path in self._shown:  # what was reused needs no artifact of its own
+        begun = label.stage_path in self._shown
+        if begun if share >= 1 else now - self._showed >= PAGE_SECONDS:  # what was reused needs no artifact of its own
             self._shown.add(label.stage_path)
+            self._showed = now
             show_progress(label, share)
 
 

@@ -18,6 +18,7 @@ from lib import home as homes
 from lib.campaign import CampaignFolder
 from lib.errors import UserError
 from lib.home import Home
+from lib.job import Label
 from lib.opening import Opening
 from lib.store import Store
 
@@ -122,8 +123,10 @@ def rerun(name: str, number: int, stage: str, *, dry_run: bool, remake: bool, wa
         terminal.console.print(outcome["sentence"], markup=False)
 
 
-def model_new(out: str, seed: int, steps: int | None, as_json: bool) -> None:
-    """Build the built-in model in the store and copy it out."""
+def model_new(out: str, seed: int, steps: int | None, *, text: bool, as_json: bool) -> None:
+    """Build the built-in model in the store, or the one for text, and copy it out."""
+    if text and steps:
+        raise UserError("--steps is for the warm start, and a model for text has none; leave one out")
     home = homes.current()
     target = Path(out).expanduser()
     if target.exists() and not target.is_dir():
@@ -134,12 +137,16 @@ def model_new(out: str, seed: int, steps: int | None, as_json: bool) -> None:
     with running(home), terminal.bars(quiet=as_json) as bars:
         from flows.begin import make_model
 
-        digest = make_model(opening, home, lambda label, done, total: bars.set("model", label.stage_path, done / max(total, 1)))
+        def told(label: Label, done: int, total: int) -> None:
+            bars.set("model", label.stage_path, done / max(total, 1))
+
+        digest = make_model(opening, home, told, text=text)
     _copy_out(Store(home.store).folder(digest), target)
     if as_json:
         terminal.print_json({"model": digest, "folder": str(target)})
         return
-    words = f"roundhouse improve from-{digest[:8]} --model {shlex.quote(str(target))} --set 'trainer.replay=[]'"
+    problems = " --problems NAME:PATH" if text else ""
+    words = f"roundhouse improve from-{digest[:8]} --model {shlex.quote(str(target))}{problems} --set 'trainer.replay=[]'"
     terminal.console.print(f"model {digest[:12]} written to {target}; use it with:\n{words}", markup=False, soft_wrap=True)
 
 

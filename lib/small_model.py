@@ -1,10 +1,13 @@
-"""The built-in model: a Llama of 162 thousand parameters that reads and writes sums, one token per character."""
+"""The built-in model: a Llama of 162 thousand parameters that reads and writes sums, one token per character.
+
+With `reads="text"` and room to match it reads any text, one token per byte: a model to start from where none is at hand.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -12,6 +15,7 @@ from lib import models
 from lib.strategy import Strategy
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 SPECIAL = {"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>", "sep_token": "<sep>", "unk_token": "<unk>"}
@@ -27,6 +31,8 @@ CHAT_TEMPLATE = (
 class SmallLlama(Strategy):
     """A randomly initialised Llama with tied embeddings and its tokenizer."""
 
+    reads: Literal["sums", "text"] = "sums"
+    """Its alphabet: the characters of Countdown, or the 256 bytes."""
     hidden_size: int = 64
     """Width of the residual stream."""
     layers: int = 3
@@ -45,7 +51,7 @@ class SmallLlama(Strategy):
         import torch
         from transformers import LlamaConfig, LlamaForCausalLM
 
-        tokenizer = _tokenizer(self.max_positions)
+        tokenizer = (_characters if self.reads == "sums" else _bytes)(self.max_positions)
         config = LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=self.hidden_size,
@@ -67,15 +73,36 @@ class SmallLlama(Strategy):
             models.save(model, Path(aside), out)
 
 
-def _tokenizer(max_positions: int) -> PreTrainedTokenizerFast:
+TEXT = SmallLlama(reads="text", hidden_size=128, layers=4, heads=4, intermediate_size=384, attention_dropout=0.0, max_positions=2048)
+"""About 1 million parameters over bytes, with room for some paragraphs."""
+
+
+def _characters(max_positions: int) -> PreTrainedTokenizerFast:
     from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import WordLevel
-    from transformers import PreTrainedTokenizerFast
 
     vocabulary = {token: number for number, token in enumerate([*SPECIAL.values(), *CHARACTERS])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=SPECIAL["unk_token"]))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.decoder = decoders.Fuse()
+    return _for_chats(tokenizer, max_positions)
+
+
+def _bytes(max_positions: int) -> PreTrainedTokenizerFast:
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    from tokenizers.models import BPE
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: number for number, token in enumerate([*SPECIAL.values(), *letters])}
+    tokenizer = Tokenizer(BPE(vocabulary, []))  # no merges: a token is a byte
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return _for_chats(tokenizer, max_positions)
+
+
+def _for_chats(tokenizer: Tokenizer, max_positions: int) -> PreTrainedTokenizerFast:
+    from transformers import PreTrainedTokenizerFast
+
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, chat_template=CHAT_TEMPLATE, model_max_length=max_positions, padding_side="left", **SPECIAL
     )

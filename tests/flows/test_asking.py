@@ -15,14 +15,14 @@ from lib.errors import UserError
 from lib.home import Home
 from lib.opening import Opening
 
-SMALL = Asked("one", settings=["trainer.steps=4"], seed=0, problems=40, held_out=8, warm_steps=30, rounds=2)
+SMALL = Asked("one", settings=["trainer.steps=4"], seed=0, count=40, held_out=8, warm_steps=30, rounds=2)
 
 
 def begin(home: Home, asked: Asked) -> CampaignFolder:
     """campaign.json as the command would write it, with no model made."""
     opening, folder = asked.opening(), CampaignFolder(home, asked.campaign)
     recipe, source = opening.preview()
-    problems = ProblemPlan(source.model_dump(mode="json"), opening.counts)
+    problems = ProblemPlan(source.model_dump(mode="json"), opening.counted(source))
     folder.create(Campaign("one", "r", recipe.dump(), 0, problems, {}, rounds=opening.rounds, opening=opened.record(opening)))
     return folder
 
@@ -64,7 +64,7 @@ def test_the_plan_of_a_new_campaign_has_all_of_it(home: Home, capsys: pytest.Cap
     ]  # fmt: skip
     assert rows[0]["steps"] == 30
     assert rows[-1]["steps"] == 30 + 2 * 4
-    assert rows[-2]["completions"] == 3 * 16 * (8 + 1)
+    assert rows[-2]["completions"] == 3 * 8 * (8 + 1)
     assert not home.campaigns.exists()
 
 
