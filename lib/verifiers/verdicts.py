@@ -18,10 +18,13 @@ class Judgement(NamedTuple):
 
     outcome: str  # correct, wrong or undecided
     reason: str
+    share: float | None = None  # of the parts that are right, where an answer has parts
 
 
 def verdicts_of(completions: pa.Table, verifier: str, judgements: Sequence[Judgement]) -> pa.Table:
-    """Rows of records.VERDICTS, one a completion in the same order; an undecided one has no score."""
+    """Rows of records.VERDICTS, one a completion in the same order; the score is the share that is right, else 1 or 0 as the
+    outcome is correct or wrong; an undecided one has none."""
+    scores = [_SCORES.get(judgement.outcome) if judgement.share is None else judgement.share for judgement in judgements]
     rows = pa.table(
         {
             "completion_id": completions["completion_id"],
@@ -29,7 +32,7 @@ def verdicts_of(completions: pa.Table, verifier: str, judgements: Sequence[Judge
             "reason": pa.array([judgement.reason for judgement in judgements], pa.string()),
             "n_tokens": pc.list_value_length(completions["completion_ids"]),
             "outcome": pa.array([judgement.outcome for judgement in judgements], pa.string()),
-            "score": pa.array([_SCORES.get(judgement.outcome) for judgement in judgements], pa.float64()),
+            "score": pa.array(scores, pa.float64()),
         }
     )
     return tables.conform(rows, records.VERDICTS)
