@@ -4,7 +4,8 @@
         path: DataFile
         databases: DataFile | None = None
 
-A path that begins with `hf:` names a dataset on the hub and stands for itself; its revision is part of it.
+A setting that says where something runs or how fast, never what comes out, stays out of every key: `Annotated[int, Unkeyed()]`.
+A path that begins with `hf:` names a dataset on the hub and stands for itself at a commit (`lib.hub`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from typing import Annotated, Any, get_args
 from lib import seeds
 from lib.errors import UserError
 from lib.files import sha256_of
+from lib.hub import HUB, resolved
 from lib.strategy import load_class
-
-HUB = "hf:"
 
 
 class Outside:
@@ -29,8 +29,12 @@ class Outside:
 DataFile = Annotated[str, Outside()]
 
 
+class Unkeyed:
+    """Marks a setting that no result depends on: an address, a number of workers, a time limit."""
+
+
 def by_content(settings: Any) -> Any:
-    """Settings with the digest of its content in the place of every data file's path, however deep.
+    """Settings with the digest of its content in the place of every data file's path, and without what is unkeyed, however deep.
 
     Raises UserError for a file that is not there.
     """
@@ -39,8 +43,10 @@ def by_content(settings: Any) -> Any:
         if isinstance(settings.get("strategy"), str):
             fields = load_class(settings["strategy"]).model_fields
             for name, field in fields.items():
-                if isinstance(found.get(name), str) and _is_data_file(field):
+                if isinstance(found.get(name), str) and _is_marked(field, Outside):
                     found[name] = digest(found[name])
+                elif _is_marked(field, Unkeyed):
+                    found.pop(name, None)
         return found
     if isinstance(settings, list | tuple):
         return [by_content(value) for value in settings]
@@ -48,9 +54,9 @@ def by_content(settings: Any) -> Any:
 
 
 def digest(path: str) -> str:
-    """`sha256:` and the digest of a file, or of a folder's files with their names; a hub address stands for itself."""
+    """`sha256:` and the digest of a file, or of a folder's files with their names; a hub address at its commit."""
     if path.startswith(HUB):
-        return path
+        return str(resolved(path))
     place = Path(path).expanduser()
     if not place.exists():
         raise UserError(f"no file or folder '{path}'; give the path of the data")
@@ -61,9 +67,9 @@ def digest(path: str) -> str:
     return f"sha256:{seeds.digest(listed)}"
 
 
-def _is_data_file(field: Any) -> bool:
+def _is_marked(field: Any, kind: type) -> bool:
     inner = (getattr(argument, "__metadata__", ()) for argument in get_args(field.annotation))
-    return any(isinstance(mark, Outside) for mark in (*field.metadata, *(mark for marks in inner for mark in marks)))
+    return any(isinstance(mark, kind) for mark in (*field.metadata, *(mark for marks in inner for mark in marks)))
 
 
 @functools.lru_cache(maxsize=4096)

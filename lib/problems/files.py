@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from lib import records, seeds
-from lib.datafile import HUB, DataFile, digest
+from lib.datafile import DataFile, digest
 from lib.errors import BadProblems, UnknownName
+from lib.hub import HUB
 from lib.problems.reading import BadRow, Fault, Raw, read
 from lib.strategy import Strategy
 
@@ -102,7 +103,7 @@ def _pool(source: FileProblems, _content: str) -> Pool:
     if source.path.startswith(HUB):
         from lib.problems.hub import hub_rows
 
-        parts = hub_rows(source.path)
+        parts: tuple[list[Raw | Fault], ...] = hub_rows(source.path)
     else:
         parts = tuple([raw for file in files for raw in read(file)] for files in source._files())
     faults: list[Fault] = []

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lib import problems
-from lib.datafile import HUB
 from lib.errors import UnknownName, UserError
+from lib.hub import HUB
 from lib.problems.reading import SUFFIXES
 from lib.recipe import parsed
 from lib.strategy import Strategy
