@@ -7,13 +7,19 @@ Filters and builders write SQL over these names:
     verdicts                       records.VERDICTS
     dropped                        (completion_id, filter, reason) so far
     judged(verifier)               (completion_id, outcome, score), one row per standing completion; see below
+    said(verifier)                 the same for every completion with a verdict, those that fell too
+    pass_rates(verifier)           (problem_id, decided, pass_rate) over all completions given; see below
     draw(id)                       a text whose order is random, and a function of the stage's seed and the id alone
+    plain(text)                    a text in small letters and Unicode's composed form, one space between words and marks
+    words(text)                    its words: small letters, punctuation taken out, cut at white space
     sequence(prompt, completion)   token ids of a training row
     labels(prompt, completion, mask)   its labels: IGNORED over the prompt and wherever the mask (or null) is 0
 
-`judged(NULL)` reads every verifier, `judged('countdown')` one. It counts verdicts on the whole completion only (no step,
-no rival, outcome set). Its outcome is `undecided` if any of them is, else `correct` if all are, else `wrong`, and
-`no verdict` where there are none; its score is their mean, a missing score counting 1 if correct and 0 if not.
+`judged(NULL)` reads every verifier with an outcome, `judged('countdown')` one, which may be a scorer. It counts verdicts on
+the whole completion only (no step, no rival). Its outcome is `undecided` if any of them is, else `correct` if all are, else
+`wrong`; `scored` where a scorer was named and gave a score, and `no verdict` where there is none; its score is their mean,
+a missing score counting 1 if correct and 0 if not. `pass_rates` gives a problem's share of `correct` among its `correct` and
+`wrong` completions, a score in [0, 1] standing for both where a scorer is named; problems with none are not in it.
 
 Tables live in memory up to a limit and then spill to disk, results leave in batches, so the number of rows is bounded
 by the disk. SQL reaches the files given and the spill folder, nothing else, and cannot change this;
@@ -33,7 +39,9 @@ import pyarrow as pa
 
 from lib import tables
 from lib.errors import BrokenConservation, UnknownName, UserError
-from lib.records import COMPLETIONS, IGNORED, PROBLEMS, VERDICTS, TableSpec
+from lib.macros import SCHEMA
+from lib.predicates import refuse_unsafe
+from lib.records import COMPLETIONS, PROBLEMS, VERDICTS, TableSpec
 
 Relation = duckdb.DuckDBPyRelation
 Connection = duckdb.DuckDBPyConnection
@@ -43,28 +51,6 @@ BATCH = 16_384
 """Rows of an Arrow record batch."""
 
 _SOURCES = {"problems": PROBLEMS, "held_out": PROBLEMS, "all_completions": COMPLETIONS, "verdicts": VERDICTS}
-
-_SCHEMA = f"""
-CREATE TABLE dropped (completion_id VARCHAR, filter VARCHAR, reason VARCHAR);
-CREATE VIEW completions AS SELECT * FROM all_completions ANTI JOIN dropped USING (completion_id);
-CREATE MACRO sequence(prompt, completion) AS list_concat(prompt, completion);
-CREATE MACRO labels(prompt, completion, mask) AS list_concat(
-    list_transform(prompt, lambda token: {IGNORED}),
-    CASE WHEN mask IS NULL THEN completion
-         ELSE list_transform(completion, lambda token, i: CASE WHEN mask[i] = 0 THEN {IGNORED} ELSE token END) END);
-CREATE MACRO judged(named) AS TABLE
-    WITH said AS (
-        SELECT completion_id, bool_or(outcome = 'undecided') AS undecided, bool_and(outcome = 'correct') AS correct,
-            list(coalesce(score, CASE WHEN outcome = 'correct' THEN 1.0 ELSE 0.0 END) ORDER BY verifier, score) AS scores
-        FROM verdicts
-        WHERE outcome IS NOT NULL AND step IS NULL AND rival_id IS NULL AND (named IS NULL OR verifier = named)
-        GROUP BY completion_id)
-    SELECT c.completion_id,
-        CASE WHEN undecided THEN 'undecided' WHEN correct THEN 'correct' WHEN NOT correct THEN 'wrong'
-             ELSE 'no verdict' END AS outcome,
-        list_sum(scores) / len(scores) AS score
-    FROM (SELECT completion_id FROM completions) AS c LEFT JOIN said USING (completion_id);
-"""
 
 
 class Rows:
@@ -87,6 +73,8 @@ class Rows:
         Raises SchemaMismatch if a file holds another table or version.
         """
         self.seed = seed
+        self.notes: dict[str, Any] = {}
+        """What filters have to report beside their reasons; the stage gives it with its counts."""
         self._numbers = itertools.count()
         self._db = duckdb.connect(
             ":memory:",
@@ -102,11 +90,12 @@ class Rows:
         )
         for name, spec in _SOURCES.items():
             self._open(name, spec, files.get("completions" if name == "all_completions" else name, ()))
-        self._db.execute(_SCHEMA)
+        self._db.execute(SCHEMA)
         self._db.execute(f"CREATE MACRO draw(id) AS md5('{int(seed)}:' || id)")
         allowed = [_text(path) for group in files.values() for path in group]
         self._db.execute(f"SET allowed_paths = [{', '.join(allowed)}]")
         self._db.execute("SET enable_external_access = false; SET lock_configuration = true")
+        self._lasting = set(self._tables())
 
     def __enter__(self) -> Rows:
         return self
@@ -132,21 +121,61 @@ class Rows:
         return int(self.sql(query, **parameters).fetchall()[0][0])
 
     def hold(self, name: str, query: str, **parameters: object) -> None:
-        """Run a query now and keep its rows as table `name`, for queries that share them. It may spill."""
+        """Run a query now and keep its rows as table `name`, for queries that share them. It may spill, and may read what it replaces."""
         self._replace(name, self.sql(query, **parameters))
 
-    def each(self, query: str, reason: Callable[..., str | None]) -> Relation:
-        """(completion_id, reason) by a Python function of the query's columns after the first, which is completion_id.
+    def hold_relation(self, name: str, relation: Relation) -> None:
+        """Run a relation now and keep its rows as table `name`."""
+        self._replace(name, relation)
 
-        For what SQL cannot say. One batch of rows is in Python at a time, so memory stays flat; it is slower than SQL.
+    def hold_table(self, name: str, table: pa.Table) -> None:
+        """Keep an Arrow table as table `name`."""
+        self._replace(name, self._db.from_arrow(table))
+
+    def hold_predicate(self, name: str, view: str, predicate: str, **parameters: object) -> None:
+        """Keep as `name` (completion_id, holds): what one boolean expression over a view's columns says, which may be null.
+
+        Raises UserError for text that is anything else, holds a query, names an unknown column, cannot be computed, or calls
+        a function that does not give the same each time.
         """
-        name = f"_each_{next(self._numbers)}"
-        self._db.execute(f"CREATE TABLE {name} (completion_id VARCHAR, reason VARCHAR)")
-        for batch in self._db.cursor().sql(query).to_arrow_reader(BATCH):
+        columns = self.sql(view, **parameters).columns
+        refuse_unsafe(lambda query, named: self._db.execute(query, named).fetchall(), predicate)
+        try:
+            self.hold(name, f"SELECT completion_id, ({predicate})::BOOLEAN AS holds FROM ({view})", **parameters)
+        except Error as error:
+            said = str(error).partition("\n")[0]
+            raise UserError(f"predicate {predicate!r}: {said}; columns are {', '.join(columns)}") from None
+
+    def hold_made(self, name: str, query: str, make: Callable[[pa.RecordBatch], pa.Table], **parameters: object) -> None:
+        """Keep as table `name` what a Python function makes of a query's rows, in their order, a batch at a time.
+
+        For what SQL cannot say. One batch is in Python at a time, so memory stays flat; it is slower than SQL.
+        """
+        self._db.execute(f"DROP TABLE IF EXISTS {name}")
+        made = False
+        with self._db.cursor() as reading:
+            rows = reading.sql(query, params=parameters or None)
+            for batch in rows.to_arrow_reader(BATCH):
+                table = self._db.from_arrow(make(batch))
+                if made:
+                    table.insert_into(name)
+                else:
+                    table.create(name)
+                made = True
+            if not made:
+                nothing = pa.RecordBatch.from_pylist([], schema=rows.limit(0).to_arrow_table().schema)
+                self._db.from_arrow(make(nothing)).create(name)
+
+    def each(self, query: str, reason: Callable[..., str | None], **parameters: object) -> Relation:
+        """(completion_id, reason) by a Python function of the query's columns after the first, which is completion_id."""
+
+        def judge(batch: pa.RecordBatch) -> pa.Table:
             ids, *columns = batch.columns
             cells = zip(*(column.to_pylist() for column in columns), strict=True)
-            said = pa.array([reason(*row) for row in cells], pa.string())
-            self._db.from_arrow(pa.table({"completion_id": ids, "reason": said})).insert_into(name)
+            return pa.table({"completion_id": ids, "reason": pa.array([reason(*row) for row in cells], pa.string())})
+
+        name = f"_each_{next(self._numbers)}"
+        self.hold_made(name, query, judge, **parameters)
         return self.sql(f"SELECT * FROM {name}")
 
     def known_verifier(self, name: str | None) -> str | None:
@@ -159,7 +188,8 @@ class Rows:
     def narrow(self, said: Relation, by: str) -> None:
         """Drop from `completions` what a filter's relation (completion_id, reason) gives a reason for.
 
-        Raises UserError for other columns and BrokenConservation unless each standing completion is named exactly once.
+        What the filter held is let go. Raises UserError for other columns and BrokenConservation unless each standing
+        completion is named exactly once.
         """
         if sorted(said.columns) != ["completion_id", "reason"]:
             raise UserError(f"{by}.filter returned columns ({', '.join(said.columns)}); wanted (completion_id, reason)")
@@ -170,6 +200,8 @@ class Rows:
         if not standing == named == right:
             raise BrokenConservation(f"{by} named {named} rows, {right} of the {standing} completions that stood")
         self.drop(self.sql("SELECT * FROM _said WHERE reason IS NOT NULL"), by)
+        for name in sorted(set(self._tables()) - self._lasting):
+            self._db.execute(f'DROP TABLE "{name}"')
 
     def drop(self, said: Relation, by: str) -> None:
         """Drop the completions of a relation (completion_id, reason), under the name of who dropped them."""
@@ -180,9 +212,13 @@ class Rows:
         """Write a relation as a table, in primary-key order and a batch at a time, and return its number of rows."""
         return tables.write_ordered(relation.order(", ".join(spec.primary_key)).to_arrow_reader(BATCH), spec, path)
 
+    def _tables(self) -> list[str]:
+        return [row[0] for row in self.sql("SELECT table_name FROM duckdb_tables()").fetchall()]
+
     def _replace(self, name: str, relation: Relation) -> None:
+        relation.create("_new")  # aside, since the relation may read the table that it replaces
         self._db.execute(f"DROP TABLE IF EXISTS {name}")
-        relation.create(name)
+        self._db.execute(f"ALTER TABLE _new RENAME TO {name}")
 
 
 def _text(value: Any) -> str:

@@ -8,11 +8,13 @@ RoundhouseError
 ├── DamagedArtifact          the files of an artifact do not match its digest
 ├── SchemaMismatch           a table of another schema or version than the reader's
 ├── BrokenConservation       rows in do not equal rows out
+├── Unproven                 a guard did not find what was planted for it to find
 ├── TooManyUndecided         a verify stage whose undecided share passed its limit
 ├── Held                     somebody else holds the campaign, the device or the key
 └── ChildFailure             a stage's child process ended badly
     ├── OutOfMemory          the micro-batch could not be halved any further
     ├── ChildCrashed         killed or crashed; worth another try
+    │   └── ServerGone       the model server that it asked went away; what it had answered is kept
     ├── ChildHung            ran past its time limit and was killed
     └── StageFailed          the stage itself raised; trying again would not help
 """
@@ -63,6 +65,10 @@ class BrokenConservation(RoundhouseError):
     """Rows in do not equal rows kept plus rows dropped, or a strategy made another number than it owes."""
 
 
+class Unproven(RoundhouseError):
+    """A guard did not find what was planted for it to find, so what it passed cannot be trusted."""
+
+
 class TooManyUndecided(RoundhouseError):
     """The undecided share of a verify stage passed its limit."""
 
@@ -81,6 +87,10 @@ class OutOfMemory(ChildFailure):
 
 class ChildCrashed(ChildFailure):
     """The child was killed or crashed; a new child may succeed."""
+
+
+class ServerGone(ChildCrashed):
+    """The model server that a child asked went away; what it had answered is kept for the next try."""
 
 
 class ChildHung(ChildFailure):

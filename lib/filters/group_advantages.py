@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from lib.db import Rows
 
 _MEMBERS = """
-SELECT completion_id, group_id, score AS reward, outcome,
-    CASE WHEN outcome NOT IN ('correct', 'wrong') THEN outcome
+SELECT completion_id, group_id, score AS reward, CASE WHEN outcome = 'scored' THEN told ELSE outcome END AS outcome,
+    CASE WHEN outcome NOT IN ('correct', 'wrong', 'scored') THEN outcome
          WHEN len(coalesce(logprobs_at_1, logprobs)) <> len(completion_ids) THEN 'no log-probabilities' END AS reason
 FROM completions JOIN judged($verifier) USING (completion_id)
+LEFT JOIN (SELECT completion_id, outcome AS told FROM said(NULL)) USING (completion_id)
 """
 
 # Sums run over lists in id order, so that equal rows give equal bytes.
@@ -54,9 +55,10 @@ FROM weighed JOIN all_completions USING (completion_id) WHERE reason IS NULL
 class GroupAdvantages(Strategy):
     """One example per decided completion of a group, with its reward, its advantage and the group's share of correct.
 
-    The reward is the verdict's score (1 and 0 where it has none). Log-probabilities are those at temperature 1 where
-    kept. Reasons: `undecided`, `no verdict`, `no log-probabilities` (one per token is needed; all three are left out of
-    k and the mean), `no rival` (a group of one), `zero variance`.
+    The reward is the verdict's score (1 and 0 where it has none). A scorer named as the verifier, such as a reward model,
+    decides too; the share of correct is then that of the verifiers with an outcome, 0 without any. Log-probabilities are
+    those at temperature 1 where kept. Reasons: `undecided`, `no verdict`, `no log-probabilities` (one per token is needed;
+    all three are left out of k and the mean), `no rival` (a group of one), `zero variance`.
     """
 
     makes: ClassVar[str] = "group"
@@ -66,7 +68,7 @@ class GroupAdvantages(Strategy):
     drop_uniform: bool = True
     """Drop groups whose rewards are all equal: their advantages are 0, so they only change normalisers."""
     verifier: str | None = None
-    """Whose verdicts count; None: every verifier's."""
+    """Whose verdicts count; None: every verifier's with an outcome."""
 
     def build(self, rows: Rows) -> Built:
         rows.hold("members", _MEMBERS, verifier=rows.known_verifier(self.verifier))

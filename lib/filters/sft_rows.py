@@ -24,6 +24,9 @@ class SftRows(Strategy):
     """Learn it as the answer to its own prompt, or to its parent's (one sampled with a hint, learnt without; STaR).
     A completion whose parent is not among the stage's completions keeps its own. A parent is a source even if dropped."""
 
+    allow_retokenised: bool = False
+    """Whether to learn completions whose tokens were made from their text, as of recorded ones and of some servers."""
+
     def build(self, rows: Rows) -> Built:
         rows.hold(
             "taught",

@@ -1,4 +1,5 @@
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
@@ -122,3 +123,49 @@ def test_more_rows_than_memory_spill_to_disk_and_come_out_in_order(tmp_path):
         assert rows.write(dropped, records.DROPPED, tmp_path / "dropped.parquet") == 500_000
     written = tables.read(tmp_path / "dropped.parquet", records.DROPPED)["id"]
     assert written.equals(written.take(pc.sort_indices(written)))
+
+
+def test_a_named_scorer_gives_scores_without_an_outcome(rows):
+    found = rows.sql("SELECT * FROM judged($v) ORDER BY ALL", v="scorer").fetchall()
+    assert found == [("a", "scored", 9.0), ("b", "no verdict", None), ("c", "no verdict", None), ("d", "no verdict", None)]
+
+
+def test_pass_rates_count_the_decided_of_all_completions_given(rows):
+    assert rows.sql("SELECT * FROM pass_rates(NULL)").fetchall() == [("p", 2, 0.5)]
+    rows.narrow(rows.sql("SELECT completion_id, nullif(outcome, 'correct') AS reason FROM judged(NULL)"), "Mine")
+    assert rows.sql("SELECT * FROM pass_rates(NULL)").fetchall() == [("p", 2, 0.5)]
+    assert rows.sql("SELECT * FROM pass_rates('w')").fetchall() == [("p", 3, pytest.approx(2 / 3))]
+    assert rows.sql("SELECT * FROM judged(NULL)").fetchall() == [("a", "correct", 0.75)]
+    assert rows.sql("SELECT outcome FROM said(NULL) WHERE completion_id = 'b'").fetchall() == [("wrong",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "words"),
+    [
+        ("  Two\n+ TWO ", "two + two", ["two", "two"]),
+        ("1,000.5%", "1 , 000 . 5 %", ["10005"]),
+        ("Cafe\u0301 it's\u00a0x_1", "caf\u00e9 it ' s x_1", ["caf\u00e9", "its", "x_1"]),
+        ("a\u200bb\x00c", "ab c", ["ab", "c"]),
+        ("\u202e...", ". . .", []),
+        ("", "", []),
+    ],
+)
+def test_texts_are_compared_plain_or_by_their_words(rows, text, plain, words):
+    assert rows.sql("SELECT plain($text), words($text)", text=text).fetchall() == [(plain, words)]
+
+
+def test_a_table_can_be_made_from_itself_and_by_python(rows):
+    rows.hold("mine", "SELECT completion_id FROM completions")
+    rows.hold("mine", "SELECT * FROM mine WHERE completion_id > $least", least="b")
+    assert rows.sql("SELECT * FROM mine ORDER BY ALL").fetchall() == [("c",), ("d",)]
+    rows.hold_made("made", "SELECT completion_id FROM mine", lambda batch: pa.table({"n": pa.array([batch.num_rows], pa.int64())}))
+    assert rows.count("SELECT sum(n) FROM made") == 2
+    rows.hold_made("made", "SELECT completion_id FROM mine WHERE false", lambda batch: pa.table({"id": batch.column(0)}))
+    assert rows.sql("SELECT id FROM made").fetchall() == []
+
+
+def test_what_a_filter_held_is_let_go_with_it(rows):
+    rows.hold("held", "SELECT completion_id FROM completions")
+    rows.narrow(rows.sql("SELECT completion_id, NULL AS reason FROM held"), "Mine")
+    with pytest.raises(duckdb.CatalogException, match="held does not exist"):
+        rows.count("SELECT count(*) FROM held")
