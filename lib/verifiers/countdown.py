@@ -1,4 +1,7 @@
-"""Countdown in exact integer arithmetic, step by step; any valid solution counts and no gold answer is needed.
+"""Countdown in exact arithmetic; any valid solution counts and no gold answer is needed.
+
+A problem whose `tests` hold its numbers and target is answered by one expression of all the numbers, as
+`lib.verifiers.arithmetic` says: `<answer>\\boxed{(30 + 93) - 100}</answer>`. Any other is answered step by step:
 
 Accepts `8+1=9;9*5=45` for `1,5,8>45:`. Rejects `8*5=40;40+5=45` (5 is used twice, 1 never).
 Steps are `a+b=c` with + - * / joined by `;`, without spaces or leading zeros. Each operand must be a given number or an
@@ -19,6 +22,7 @@ import pyarrow.compute as pc
 from lib import records
 from lib.protocols import Engine, Tables
 from lib.strategy import Strategy
+from lib.verifiers.arithmetic import Puzzle, judged, puzzle
 from lib.verifiers.verdicts import Judgement, verdicts_of
 
 LONGEST = 400
@@ -34,6 +38,7 @@ class Countdown(Strategy):
     """One verdict per completion of a Countdown problem; a completion that was not sampled is undecided."""
 
     name: ClassVar[str] = "countdown"
+    knows_gold: ClassVar[bool] = True
     task: ClassVar[str] = "countdown"
 
     def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
@@ -93,11 +98,16 @@ def _step_fault(left: int, operation: str, right: int, claimed: int, available: 
 
 
 def _questions(problems: pa.Table) -> dict[str, tuple[tuple[int, ...], int] | None]:
-    rows = problems.select(["problem_id", "prompt"]).to_pylist()
-    return {row["problem_id"]: question("".join(m["content"] for m in records.chat(row["prompt"]))) for row in rows}
+    rows = problems.select(["problem_id", "prompt", "tests"]).to_pylist()
+    return {
+        row["problem_id"]: puzzle(row["tests"]) if row["tests"] else question("".join(m["content"] for m in records.chat(row["prompt"])))
+        for row in rows
+    }
 
 
 def _judge(text: str, finish_reason: str, asked: tuple[tuple[int, ...], int] | None) -> Judgement:
+    if isinstance(asked, Puzzle):
+        return judged(text, finish_reason, asked)
     if finish_reason == "error":
         return Judgement("undecided", "not sampled")
     if asked is None:
