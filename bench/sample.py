@@ -2,8 +2,9 @@
 
     python bench/sample.py [--quick] [--only TASK] [--model FOLDER] [--repeats N]
 
-countdown   the built-in model, 8 answers to each of 512 Countdown problems, at most 24 tokens, all of like length
-geometric   a Llama of 0.9 M parameters, 256 prompts of 14 to 51 tokens x 8, at most 128 tokens, lengths geometric with mean 45
+countdown      the built-in model, 8 answers to each of 512 Countdown problems, at most 24 tokens, all of like length
+geometric-1m   a Llama of 0.9 M parameters, 256 prompts of 14 to 51 tokens x 8, at most 128 tokens, lengths geometric with mean 45
+geometric-5m   the same with a Llama of 5.0 M parameters
 
 Useful tokens are those up to and including the end of text. `generate` runs at 8, 16, 32 and 64 problems a batch, prompts
 sorted by length as ours are; sizes more than 15 % behind the best in the first repeat are not repeated. Each contestant is
@@ -32,6 +33,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from bench.sample_models import EOS, VOCABULARY, prepare_countdown, prepare_geometric  # noqa: E402
 from lib import models, seeds  # noqa: E402
 from lib.engines.huggingface import Huggingface  # noqa: E402
 from lib.protocols import Engine, Machine, Request  # noqa: E402
@@ -41,91 +43,19 @@ if TYPE_CHECKING:
 
 OUT = ROOT / "bench" / "out"
 BATCHES, SAMPLES = (8, 16, 32, 64), 8
-TASKS = {"countdown": {"problems": 512, "limit": 24, "target": 1.4}, "geometric": {"problems": 256, "limit": 128, "target": 2.3}}
-EOS = 2
-MEAN_LENGTH = 45
+TASKS = {
+    "countdown": {"problems": 512, "limit": 24, "target": 1.4},
+    "geometric-1m": {"problems": 256, "limit": 128, "target": 2.8},
+    "geometric-5m": {"problems": 256, "limit": 128, "target": 2.3},
+}
 
 
-def prepare_countdown(folder: Path, given: Path | None) -> list[list[int]]:
-    """Write `model/` into a folder, warmed up here unless one is given; returns the prompts."""
-    from lib.problems.countdown import Countdown
-    from lib.small_model import SmallLlama
-
-    start = given or folder / "start"
-    if given is None:
-        SmallLlama().build(start, seed=1)
-    engine = Huggingface().open(start, "start", Machine())
-
-    def rendered(split: str, count: int) -> list[tuple[list[int], list[int]]]:
-        rows = Countdown().problems(split, count, seed=1).to_pylist()
-        asked = [[{"role": "user", "content": row["prompt"][0]["parts"][0]["text"]}] for row in rows]
-        return [(engine.render(messages), engine.encode(row["answer"])) for messages, row in zip(asked, rows, strict=True)]
-
-    model = models.load_model(start, dtype="float32", device="cpu")
-    if given is None:
-        warm_up(model, rendered("train", 2500), steps=400)
-    models.save(model, start, folder / "model")
-    return [prompt for prompt, _ in rendered("validation", TASKS["countdown"]["problems"])]
-
-
-def warm_up(model: PreTrainedModel, rows: list[tuple[list[int], list[int]]], steps: int) -> None:
-    """Enough training, in about ten seconds, that answers have the form and the lengths of solutions."""
-    import torch
-
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, steps)
-    choose = np.random.default_rng(1)
-    for _ in range(steps):
-        batch = [rows[i] for i in choose.integers(len(rows), size=64)]
-        width = max(len(prompt) + len(answer) for prompt, answer in batch)
-        ids = torch.tensor([p + a + [0] * (width - len(p) - len(a)) for p, a in batch])
-        labels = torch.tensor([[-100] * len(p) + a + [-100] * (width - len(p) - len(a)) for p, a in batch])
-        model(input_ids=ids, labels=labels).loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-
-
-def prepare_geometric(folder: Path) -> list[list[int]]:
-    """A random Llama with a constant chance of ending, by its weights alone, so that any engine can run it.
-
-    The first channel of the residual stream is constant (no layer writes it) and is all that the end of text reads.
-    """
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from lib.small_model import SmallLlama
-
-    SmallLlama().build(folder / "tokenizer", seed=1)
-    torch.manual_seed(1)
-    shape = {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 320, "vocab_size": 435}
-    config = LlamaConfig(**shape, max_position_embeddings=256, pad_token_id=0, bos_token_id=1, eos_token_id=EOS)
-    model = LlamaForCausalLM(config).eval()
-    with torch.no_grad():
-        model.model.embed_tokens.weight[:, 0] = 1.0
-        for layer in model.model.layers:
-            layer.self_attn.o_proj.weight[0] = layer.mlp.down_proj.weight[0] = 0.0
-        model.lm_head.weight *= 5  # distributions that are far from uniform
-        model.lm_head.weight[:, 0] = model.lm_head.weight[EOS] = 0.0
-        states = model.model(torch.randint(3, 435, (64, 40))).last_hidden_state.flatten(0, 1)  # (B * T, 128)
-        logits = model.lm_head(states)
-        logits[:, EOS] = -torch.inf
-        chance = hazard(MEAN_LENGTH, TASKS["geometric"]["limit"])
-        wanted = logits.logsumexp(-1) + math.log(chance / (1 - chance))
-        model.lm_head.weight[EOS, 0] = (wanted / states[:, 0]).mean()
-    models.save(model, folder / "tokenizer", folder / "model")
-    draws = np.random.default_rng(1)
-    return [draws.integers(3, 435, draws.integers(14, 52)).tolist() for _ in range(TASKS["geometric"]["problems"])]
-
-
-def hazard(mean: float, limit: int) -> float:
-    """The chance of ending at each token that gives lengths, cut at the limit, this mean: (1 - (1 - h)^limit) / h."""
-    low, high = 1e-4, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if (1 - (1 - middle) ** limit) / middle > mean else (low, middle)
-    return low
+def prepared(task: str, given: Path | None) -> list[list[int]]:
+    """Write the task's model; returns its prompts."""
+    folder, count = OUT / f"sample-{task}", TASKS[task]["problems"]
+    if task == "countdown":
+        return prepare_countdown(folder, given, count)
+    return prepare_geometric(folder, task, count, TASKS[task]["limit"])
 
 
 def contend(folder: Path, task: str, batch: int, problems: int) -> None:
@@ -196,7 +126,7 @@ def logprob_error(folder: Path, engine: Engine, prompts: list[list[int]], limit:
 
 def counts(answers: list[list[list[int]]]) -> np.ndarray:
     """(P, V + 1): how often each token stands in the answers to each prompt, and last their length together."""
-    rows = [np.bincount([token for answer in group for token in answer], minlength=435) for group in answers]
+    rows = [np.bincount([token for answer in group for token in answer], minlength=VOCABULARY) for group in answers]
     return np.array([[*row, row.sum()] for row in rows])
 
 
@@ -271,8 +201,8 @@ def show(task: str, result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Our sampling loop against generate.")
     parser.add_argument("--quick", action="store_true", help="a smoke run: 32 problems, one repeat, two batch sizes")
-    parser.add_argument("--only", choices=sorted(TASKS), help="one task alone")
-    parser.add_argument("--model", type=Path, help="a trained Countdown model folder; otherwise one is warmed up here")
+    parser.add_argument("--only", choices=sorted(TASKS), help="one task alone, beside the figures of the others")
+    parser.add_argument("--model", type=Path, help="a trained Countdown model; otherwise one is warmed up here")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--contend", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -281,19 +211,20 @@ def main() -> None:
         contend(OUT / f"sample-{task}", task, int(batch), int(problems))
         return
     os.environ["OMP_NUM_THREADS"] = "1"
-    results = {}
+    kept = OUT / "sample.json"
+    results = {**json.loads(kept.read_text())} if given.only and kept.is_file() else {}
     for task in [given.only] if given.only else TASKS:
         folder = OUT / f"sample-{task}"
-        prompts = prepare_countdown(folder, given.model) if task == "countdown" else prepare_geometric(folder)
+        prompts = prepared(task, given.model)
         (folder / "prompts.json").write_text(json.dumps(prompts))
         problems, batches, repeats = (32, BATCHES[:2], 1) if given.quick else (TASKS[task]["problems"], BATCHES, given.repeats)
-        results[task] = compare(task, batches, problems, repeats)
+        results[task] = {**compare(task, batches, problems, repeats), "quick": given.quick}
         show(task, results[task])
     named = (line.split(": ")[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line)
     versions = [f"{name} {version(name)}" for name in ("torch", "transformers")]
     machine = ", ".join([next(named, platform.machine()), f"Python {platform.python_version()}", *versions])
-    (OUT / "sample.json").write_text(json.dumps({"machine": machine, "quick": given.quick, **results}, indent=2) + "\n")
-    print(f"\n{machine}; figures in {OUT / 'sample.json'}")
+    kept.write_text(json.dumps({**results, "machine": machine}, indent=2) + "\n")
+    print(f"\n{machine}; figures in {kept}")
 
 
 if __name__ == "__main__":

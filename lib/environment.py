@@ -21,6 +21,7 @@ QUIET = {
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
+    "PYTHONWARNINGS": "ignore:resource_tracker",  # a stage's child is killed, and the tracker frees the semaphores of its pools
     "PREFECT_LOGGING_EXTRA_LOGGERS": "lib",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
 }

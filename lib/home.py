@@ -28,6 +28,10 @@ class Home:
         return self.root / "outbox"
 
     @property
+    def scratch(self) -> Path:
+        return self.root / "scratch"
+
+    @property
     def locks(self) -> Path:
         return self.root / "locks"
 

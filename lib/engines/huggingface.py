@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from lib import models
+from lib.engines.stops import Watch, before
 from lib.errors import UserError
-from lib.protocols import Engine, Machine, Report, Request, Sampled
+from lib.protocols import Engine, Machine, Pair, Report, Request, Sampled, Scored
 from lib.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -25,11 +27,14 @@ class Huggingface(Strategy):
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights and activations; log-probabilities are always computed in float32."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a completion beside the end of text; the text ends before them, the tokens after."""
 
     def open(self, model: Path, model_id: str, machine: Machine) -> Engine:
         """Load a model folder onto the machine's device."""
         loaded = models.load_model(model, dtype=self.dtype, device=machine.device)
-        return HuggingfaceEngine(model_id, loaded, models.load_tokenizer(model), models.stop_ids(model), machine.micro_batch)
+        tokenizer = models.load_tokenizer(model)
+        return HuggingfaceEngine(model_id, loaded, tokenizer, models.stop_ids(model), machine.micro_batch, self.stop)
 
 
 class HuggingfaceEngine:
@@ -42,12 +47,15 @@ class HuggingfaceEngine:
         tokenizer: PreTrainedTokenizerBase,
         stop_ids: tuple[int, ...],
         rows: int | None,
+        stop: tuple[str, ...] = (),
     ) -> None:
         self.model_id = model_id
         self._model = model
         self._tokenizer = tokenizer
         self._stop_ids = stop_ids
         self._rows = rows
+        self._stop = stop
+        self._watch = Watch(tokenizer, stop, model.config.get_text_config().vocab_size) if stop else None
 
     def render(self, messages: list[dict[str, str]]) -> list[int]:
         """Token ids of a chat prompt, ready for the answer."""
@@ -58,8 +66,11 @@ class HuggingfaceEngine:
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a completion's text and of the token that ends an assistant's turn."""
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        """Token ids of a completion's text and of the token that ends an assistant's turn.
+
+        A text that spells a special token, such as `<eos>`, does not become one.
+        """
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         end = models.end_of_turn(self._tokenizer, self._stop_ids)
         return [*ids, self._stop_ids[0] if end is None else end]
 
@@ -75,7 +86,7 @@ class HuggingfaceEngine:
 
         longest = max((len(request.prompt_ids) for request in requests), default=0)
         self._refuse_too_long(longest, max_new_tokens)
-        law = decoding.Law(temperature, top_p, max_new_tokens, self._stop_ids)
+        law = decoding.Law(temperature, top_p, max_new_tokens, self._stop_ids, self._watch)
         total = sum(len(request.seeds) for request in requests)
         done = 0
 
@@ -88,8 +99,35 @@ class HuggingfaceEngine:
         for batch in batches(requests, self._rows or self._fitting_rows(longest + max_new_tokens)):
             sampled = iter(decoding.sample_batch(self._model, [request for _, request in batch], law, finished))
             for place, request in batch:
-                results[place].extend(next(sampled) for _ in request.seeds)
+                results[place].extend(self._read(next(sampled)) for _ in request.seeds)
         return results
+
+    def _read(self, sampled: Sampled) -> Sampled:
+        """The completion with its text up to the stop string, where there may be one."""
+        return replace(sampled, text=before(self.decode(sampled.ids), self._stop)) if self._stop else sampled
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens that the model can hold, prompt and completion together."""
+        return getattr(self._model.config, "max_position_embeddings", None)
+
+    def score(self, pairs: Sequence[Pair], report: Report) -> list[Scored]:
+        """For each pair, in order, the figures of its completion's tokens under the bare model.
+
+        Raises UserError if a pair passes the positions of the model.
+        """
+        from lib import scoring
+
+        self._refuse_too_long(max((len(prompt) + len(completion) for prompt, completion in pairs), default=0), 0)
+        done = 0
+
+        def finished(rows: int) -> None:
+            nonlocal done
+            done += rows
+            report(done, len(pairs))
+
+        aim = POSITIONS_ON_CPU if self._model.device.type == "cpu" else POSITIONS
+        return scoring.score(self._model, pairs, self._rows or MOST_ROWS, aim, finished)
 
     def _fitting_rows(self, length: int) -> int:
         positions = POSITIONS_ON_CPU if self._model.device.type == "cpu" else POSITIONS

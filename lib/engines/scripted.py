@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from lib.protocols import Engine, Machine, Report, Request, Sampled
+from lib.protocols import Engine, Machine, Pair, Report, Request, Sampled, Scored
 from lib.strategy import Strategy
 
 END = 0
@@ -23,6 +23,8 @@ _ENTROPY = math.log(2.0)
 
 class Scripted(Strategy):
     """What to answer to which prompt."""
+
+    reads_model: ClassVar[bool] = False
 
     answers: tuple[tuple[str, Annotated[tuple[str, ...], Field(min_length=1)]], ...] = ()
     """Prompt text and its answers: a sample takes the one at its stream seed modulo their number, a greedy one the first."""
@@ -36,6 +38,8 @@ class Scripted(Strategy):
 
 class ScriptedEngine:
     """The open script."""
+
+    positions: int | None = None
 
     def __init__(self, model_id: str, answers: dict[str, tuple[str, ...]], otherwise: str) -> None:
         self.model_id = model_id
@@ -61,6 +65,17 @@ class ScriptedEngine:
             law = _LOGPROB if temperature > 0 else 0.0  # the greedy law is certain of its token
             done.append([self._completion(texts[pick], law, max_new_tokens) for pick in picks])
             report(len(done), len(requests))
+        return done
+
+    def score(self, pairs: Sequence[Pair], report: Report) -> list[Scored]:
+        """Tokens that one of the prompt's answers begins with have half the probability, others a quarter."""
+        done: list[Scored] = []
+        for prompt, completion in pairs:
+            answers = [self.encode(text) for text in self._answers.get(self.decode(prompt), (self._otherwise,))]
+            known = [any(list(completion[:end]) == answer[:end] for answer in answers) for end in range(1, len(completion) + 1)]
+            logprobs = [_LOGPROB if token_known else 2 * _LOGPROB for token_known in known]
+            done.append(Scored(logprobs, [_ENTROPY] * len(known), [0.25] * len(known)))
+            report(len(done), len(pairs))
         return done
 
     def _completion(self, text: str, logprob: float, max_new_tokens: int) -> Sampled:

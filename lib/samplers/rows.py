@@ -73,8 +73,10 @@ def sampled(asks: Sequence[Ask], engines: Mapping[str, Engine], law: Law, seed: 
 
 def _sampled_row(ask: Ask, engine: Engine, law: Law, request: Request, index: int, sample: Sampled) -> dict[str, Any]:
     drawn = Drawn(request.seeds[index], index, law.temperature, law.top_p)
+    written = {} if sample.text is None else {"text": sample.text}
     return named(ask, engine, law.role, drawn, request.prompt_ids, sample.ids, sample.finish_reason) | {
-        "ids_source": "engine",
+        **written,
+        "ids_source": sample.ids_source,
         "logprobs": sample.logprobs,
         "logprobs_at_1": sample.logprobs_at_1,
         "entropy_mean": sample.entropy_mean,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lib import models
+from lib import contract, models
 from lib.protocols import Work
 
 
 def run(work: Work, out: Path) -> dict[str, Any]:
     """Write the model's normalised folder; raises BadModel where it cannot be used."""
     models.import_folder(work.inputs["source"][0], out)
-    models.check_contract(out)
+    contract.check_folder(out)
     return {}

@@ -5,23 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lib import records, tables
+from lib import contract, records, tables
+from lib.casting import role_of
 from lib.errors import BrokenConservation
 from lib.protocols import Work
-from lib.stages.engines import open_engines
+from lib.stages.engines import open_engines, reading
 from lib.stages.reading import tables_of
 from lib.strategy import load
 
 
 def run(work: Work, out: Path) -> dict[str, Any]:
-    """Write completions.parquet; raises BrokenConservation if the sampler made another number of rows than it owes."""
+    """Write completions.parquet.
+
+    Raises BadModel where prompts or ends of answers would not be the same to training as to sampling (lib.contract),
+    BrokenConservation if the sampler made another number of rows than it owes.
+    """
     sampler = load(work.settings["sampler"])
     given = tables_of(work)
-    engines = open_engines(work.settings["engine"], work.models, work.machine)
+    engines = open_engines(work.settings, work.models, work.machine)
+    readers = reading(work.settings, work.models)
+    for part in readers:
+        contract.check_prompts(work.models[part][1], engines[part], given.problems)
     owed = sampler.owes(given)
     completions = sampler.sample(given, engines, work.seed, work.machine.report)
     if completions.num_rows != owed:
         raise BrokenConservation(f"{type(sampler).__name__} made {completions.num_rows} completions and owes {owed}")
+    for part, engine in readers.items():
+        if not getattr(engine, "stop", ()):  # a stop string ends a completion too
+            contract.check_endings(work.models[part][1], role_of(part), completions)
     tables.write(completions, records.COMPLETIONS, out / "completions.parquet")
     lengths = [len(ids) for ids in completions["completion_ids"].to_pylist()]
     finishes = completions["finish_reason"].to_pylist()

@@ -3,13 +3,17 @@
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from lib import models
+from lib import contract, models
 from lib.errors import BadModel
 from lib.files import sha256_of
 from lib.small_model import SmallLlama
+
+if TYPE_CHECKING:
+    import torch
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +163,7 @@ def spoil_into_adapter(folder: Path) -> None:
         (spoil_shard, "lacks model-00002-of-00002.safetensors"),
         (spoil_tokenizer, r"has no tokenizer; save it beside the model"),
         (spoil_template, r"has no chat template; set one.*tokenizer.chat_template = "),
-        (spoil_into_adapter, "merge it into its base model"),
+        (spoil_into_adapter, "holds an adapter of kind None, which cannot be merged"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_refused_with_the_remedy_and_nothing_is_written(folder, tmp_path, spoil, message):
@@ -170,58 +174,95 @@ def test_a_folder_that_cannot_be_used_is_refused_with_the_remedy_and_nothing_is_
     assert not (tmp_path / "out").exists()
 
 
-def test_the_template_that_the_refusal_suggests_keeps_the_contract(folder, tmp_path):
-    spoil_template(folder)
-    with pytest.raises(BadModel) as raised:
-        models.import_folder(folder, tmp_path / "out")
-    suggested = str(raised.value).split('tokenizer.chat_template = "')[1].split('"; tokenizer.save')[0]
-    (folder / "chat_template.jinja").write_text(suggested)
-    models.check_contract(folder)
-
-
 def test_a_kind_of_model_that_needs_its_own_code_is_refused(folder):
     edit(folder / "config.json", model_type="mine", architectures=["Mine"])
     with pytest.raises(BadModel, match="cannot be loaded"):
         models.load_model(folder, dtype="float32", device="cpu")
 
 
-@pytest.mark.parametrize("name", ["generation_config.json", "config.json"])
-def test_an_end_of_text_token_that_the_configs_disagree_on_is_refused(folder, name):
-    edit(folder / name, eos_token_id=5)
-    with pytest.raises(BadModel, match=rf"ends text with token 2 and {name} with \[5\]"):
-        models.check_contract(folder)
+def adapter(folder: Path, out: Path, named: str) -> None:
+    """A LoRA adapter that changes what the model of a folder says, as PEFT saves it."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(4)
+    config = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    tuned = get_peft_model(models.load_model(folder, dtype="float32", device="cpu"), config)
+    tuned.peft_config["default"].base_model_name_or_path = str(folder)
+    tuned.save_pretrained(out)
+    edit(out / "adapter_config.json", base_model_name_or_path=named)
+    ids = torch.tensor([[1, 6, 7, 8]])
+    with torch.inference_mode():
+        torch.save(tuned(input_ids=ids).logits, out / "expected.pt")
 
 
-def test_several_stop_tokens_are_fine_while_the_tokenizer_s_is_one_of_them(folder):
-    edit(folder / "generation_config.json", eos_token_id=[9, 2])
-    models.check_contract(folder)
-    assert models.stop_ids(folder) == (9, 2)
+def says(folder: Path) -> "torch.Tensor":
+    import torch
+
+    with torch.inference_mode():
+        return models.load_model(folder, dtype="float32", device="cpu")(input_ids=torch.tensor([[1, 6, 7, 8]])).logits
 
 
-def test_a_model_without_any_end_of_text_token_is_refused(folder):
-    for name in ("config.json", "generation_config.json"):
-        edit(folder / name, eos_token_id=None)
-    with pytest.raises(BadModel, match="names no eos_token_id"):
-        models.check_contract(folder)
+@pytest.mark.parametrize("place", ["absolute", "beside"])
+def test_an_adapter_is_merged_where_it_is_loaded_and_where_it_is_imported(folder, tmp_path, place):
+    import torch
+
+    adapter(folder, tmp_path / "adapter", str(folder) if place == "absolute" else "../model")
+    expected = torch.load(tmp_path / "adapter" / "expected.pt", weights_only=True)
+    assert not torch.allclose(says(folder), expected, atol=1e-3)
+    assert torch.allclose(says(tmp_path / "adapter"), expected, atol=1e-5)
+    assert models.stop_ids(tmp_path / "adapter") == models.stop_ids(folder)
+    assert models.load_tokenizer(tmp_path / "adapter").get_vocab() == models.load_tokenizer(folder).get_vocab()
+    models.import_folder(tmp_path / "adapter", tmp_path / "out")
+    assert names(tmp_path / "out") == names(folder)
+    assert torch.allclose(says(tmp_path / "out"), expected, atol=1e-5)
+    assert changed(models.identity(folder), tmp_path / "out") == {"weights"}
+    contract.check_folder(tmp_path / "out")
 
 
-def test_a_template_whose_answer_does_not_follow_the_prompt_is_shown_in_both_renderings(folder):
-    (folder / "chat_template.jinja").write_text(
-        "{% for m in messages %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}>{% else %}{{ eos_token }}{% endif %}"
-    )
-    with pytest.raises(BadModel, match="as '1>' and the question with its answer as '12<eos>'"):
-        models.check_contract(folder)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"base_model_name_or_path": "/nowhere/base"}, "base model of the adapter in .*there is no model folder '/nowhere/base'"),
+        ({"base_model_name_or_path": None}, "names no base model; set base_model_name_or_path"),
+        ({"peft_type": "PROMPT_TUNING"}, "of kind PROMPT_TUNING, which cannot be merged"),
+    ],
+)
+def test_an_adapter_without_its_base_is_refused_in_one_line(folder, tmp_path, values, message):
+    adapter(folder, tmp_path / "adapter", str(folder))
+    edit(tmp_path / "adapter" / "adapter_config.json", **values)
+    for use in (models.import_folder, lambda source, out: models.load_model(source, dtype="float32", device="cpu")):
+        with pytest.raises(BadModel, match=message) as raised:
+            use(tmp_path / "adapter", tmp_path / "out")
+        assert "\n" not in str(raised.value)
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_template_that_does_not_end_the_answer_is_refused(folder):
-    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m['content'] }}{% endfor %}")
-    with pytest.raises(BadModel, match="'12', which must end with one of the stop tokens"):
-        models.check_contract(folder)
+def test_a_pickled_adapter_is_never_loaded(folder, tmp_path):
+    adapter(folder, tmp_path / "adapter", str(folder))
+    (tmp_path / "adapter" / "adapter_model.safetensors").rename(tmp_path / "adapter" / "adapter_model.bin")
+    with pytest.raises(BadModel, match=r"has no adapter_model.safetensors"):
+        models.load_model(tmp_path / "adapter", dtype="float32", device="cpu")
 
 
-def test_white_space_after_the_end_of_the_answer_is_passed_over(folder):
-    tokenizer = folder / "tokenizer.json"
-    tokenizer.write_text(tokenizer.read_text().replace('"#"', r'"\n"'))
-    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m['content'] + eos_token + '\n' }}{% endfor %}")
-    models.check_contract(folder)
-    assert models.end_of_turn(models.load_tokenizer(folder), (9, 2)) == 2
+@pytest.mark.parametrize("source", ["hf:nobody/no-such-model", "hf:nobody/no-such-model@v1.0", "nobody/no-such-model@main"])
+def test_a_hub_name_without_a_network_is_refused_in_one_line(source, tmp_path):
+    with pytest.raises(BadModel, match=f"no model folder '{source}', and the hub has none") as raised:
+        models.import_folder(source, tmp_path / "out")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_hub_model_is_found_at_its_revision(folder, tmp_path, monkeypatch):
+    """The hub's own cache stands in for the network: a revision that lies there is used."""
+    from huggingface_hub import constants
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "cache" / "models--me--mine"
+    shutil.copytree(folder, cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "v2").write_text(commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    for source in ("hf:me/mine@v2", f"me/mine@{commit}"):
+        assert models.find(source) == cached / "snapshots" / commit
+    with pytest.raises(BadModel, match="'hf:me/mine@v3'"):
+        models.find("hf:me/mine@v3")

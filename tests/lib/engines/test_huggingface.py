@@ -187,3 +187,43 @@ def test_bfloat16_weights_still_give_float32_logprobs(folder):
     (sampled,) = sample(low, requests(1)[:1])[0]
     assert all(-20 < logprob <= 0 for logprob in sampled.logprobs)
     assert len({logprob * 256 % 1 for logprob in sampled.logprobs}) > 1
+
+
+@pytest.mark.parametrize("stop", [("4",), ("7", "+"), ("45", "9")])
+def test_a_stop_string_ends_a_completion_at_its_token_and_the_text_before_it(engine, folder, stop):
+    free = [sampled for group in sample(engine, requests(12)) for sampled in group]
+    stopping = Huggingface(stop=stop).open(folder, "m", Machine())
+    ended = [sampled for group in sample(stopping, requests(12)) for sampled in group]
+    assert any(any(string in engine.decode(sampled.ids) for string in stop) for sampled in free)
+    for mine, whole in zip(ended, free, strict=True):
+        text = engine.decode(whole.ids)
+        place = min((text.index(string) for string in stop if string in text), default=None)
+        assert mine.text == (text if place is None else text[:place])
+        if place is None:
+            assert (mine.ids, mine.finish_reason) == (whole.ids, whole.finish_reason)
+        else:
+            assert mine.ids == whole.ids[: len(mine.ids)]
+            assert mine.finish_reason == "stop"
+            assert engine.decode(mine.ids).endswith(stop)
+            assert len(mine.logprobs) == len(mine.ids)
+
+
+def test_a_stop_string_is_found_across_tokens_and_inside_one(engine, folder):
+    texts = [engine.decode(whole.ids) for (whole,) in sample(engine, requests(1))]
+    place = max(range(len(texts)), key=lambda place: len(texts[place]))
+    text, stop = texts[place], texts[place][2:5]
+    (cut,) = sample(Huggingface(stop=(stop,)).open(folder, "m", Machine()), requests(1))[place]
+    assert (cut.text, engine.decode(cut.ids)) == (text[: text.index(stop)], text[: text.index(stop) + 3])
+
+
+def test_an_adapter_is_sampled_from_with_its_base_s_tokenizer_and_stop_tokens(engine, folder, tmp_path):
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(4)
+    config = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(models.load_model(folder, dtype="float32", device="cpu"), config).save_pretrained(tmp_path)
+    (values := json.loads((tmp_path / "adapter_config.json").read_text()))["base_model_name_or_path"] = str(folder)
+    (tmp_path / "adapter_config.json").write_text(json.dumps(values))
+    tuned = Huggingface().open(tmp_path, "m", Machine())
+    assert tuned.render([{"role": "user", "content": "1"}]) == engine.render([{"role": "user", "content": "1"}])
+    assert ids(sample(tuned, requests())) != ids(sample(engine, requests()))

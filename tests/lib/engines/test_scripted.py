@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,13 @@ def test_importing_these_strategies_loads_no_heavy_library():
     code = f"import sys; {imports}; print(sorted(set('{heavy}'.split()) & set(sys.modules)))"
     root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_tokens_that_an_answer_begins_with_are_likelier_than_others():
+    engine = opened()
+    prompt = engine.render([{"role": "user", "content": "1+1="}])
+    known, cut, other = engine.score([(prompt, engine.encode(text)) for text in ("2", "", "23")], lambda done, total: None)
+    assert known.logprobs == [-math.log(2)] * 2
+    assert cut.logprobs == [-math.log(4)]
+    assert other.logprobs == [-math.log(2), *[-math.log(4)] * 2]
+    assert len(other.entropies) == len(other.margins) == 3
