@@ -41,7 +41,8 @@ class Asked:
         if folder.exists:
             refuse_other(folder.load(), self.opening(), self.given())
         else:
-            self.opening().preview()
+            opening = self.opening()
+            opening.counted(opening.preview()[1])
         return folder
 
     def given(self) -> frozenset[str]:

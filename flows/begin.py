@@ -7,9 +7,8 @@ from pathlib import Path
 from prefect import flow
 
 from flows.phases import run_phases
-from lib import opened
+from lib import models, opened
 from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
-from lib.errors import BadModel
 from lib.home import Home
 from lib.job import Job, Label
 from lib.opening import WARM_PROBLEMS, Opening
@@ -17,6 +16,7 @@ from lib.plan import Ground
 from lib.problems.countdown import Countdown
 from lib.recipe import Recipe
 from lib.small_model import TEXT, SmallLlama
+from lib.soundness import external_models
 from lib.strategy import Strategy
 from tasks.problems import draw
 from tasks.publish import publish
@@ -63,13 +63,10 @@ def _open(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Stra
 
 
 def _external(campaign: str, recipe: Recipe, shop: Workshop) -> dict[str, dict[str, str]]:
-    """Every `external:PATH` of the recipe → role of each phase that names it → the adopted model."""
+    """Every `external:PATH` of the recipe → the roles that its model plays → the adopted model."""
     found: dict[str, dict[str, str]] = {}
-    for phase, stage in recipe.stages():
-        for strategy in stage.run:
-            for reference in (str(getattr(strategy, name, "")) for name in ("start_from", "reference")):
-                if reference.startswith("external:"):
-                    found.setdefault(reference, {})[phase.role] = adopt(reference.removeprefix("external:"), campaign, shop)
+    for reference, roles in external_models(recipe).items():
+        found[reference] = dict.fromkeys(roles, adopt(reference.removeprefix("external:"), campaign, shop))
     return found
 
 
@@ -105,10 +102,9 @@ def make_model(opening: Opening, home: Home, notice: Notice, *, text: bool = Fal
 
 
 def adopt(source: str, campaign: str, shop: Workshop) -> str:
-    """Copy a model folder from outside into the store; returns its digest."""
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
-        raise BadModel(f"no model folder '{source}'; give a folder written by save_pretrained")
-    settings = {"files": opened.files_of(folder)}
+    """Copy a model folder from outside, or one of the hub, into the store; returns its digest."""
+    folder = models.find(source)
+    base = models.base_of(folder)
+    settings = {"files": opened.files_of(folder), **({"base": opened.files_of(base)} if base else {})}
     job = Job("adopt", Label(campaign, 0, "base", "adopt"), settings, outside={"source": str(folder.resolve())})
     return publish(shop, job).digest

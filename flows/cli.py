@@ -134,6 +134,26 @@ def rerun(
 
 
 @app.command()
+def verify(
+    completions: Annotated[str, typer.Option(help="The file of recorded completions: JSONL, JSON, CSV, TSV or Parquet.")],
+    problems: Annotated[
+        str | None, typer.Option(help="The set that they answer: NAME:PATH, or a file; the file's own questions and answers unless given.")
+    ] = None,
+    verifier: Annotated[list[str] | None, typer.Option(help="A verifier by name; the problem set's own unless given. Repeatable.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="VERIFIER.SETTING=VALUE, or problems.SETTING=VALUE. Repeatable.")
+    ] = None,
+    column: Annotated[list[str] | None, typer.Option(help="FIELD=COLUMN where a column is not found: text=reply. Repeatable.")] = None,
+    out: Annotated[str | None, typer.Option(help="A folder for the tables and the whole report.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge recorded completions, and say how far that agrees with the labels that they carry."""
+    from flows import verifying
+
+    verifying.verify(verifying.Asked(completions, problems, verifier or [], settings or [], column or [], out), as_json)
+
+
+@app.command()
 def status(name: Annotated[str | None, typer.Argument(help="One campaign; all unless given.")] = None, as_json: AsJson = False) -> None:
     """Show campaigns, or the rounds of one."""
     from flows import showing

@@ -176,6 +176,7 @@ def ground_of(
         models=campaigns.models_by_reference(campaign, before),
         earlier=_earlier(before),
         replay=campaign.replay,
+        engines=campaign.recipe.get("engines", {}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from flows.terminal import console, print_json, show
@@ -12,9 +13,6 @@ from lib.campaign import CampaignFolder, RoundRecord
 from lib.errors import RoundhouseError, UserError
 from lib.home import Home
 
-SHOWN = ("pass_at_1", "pass_at_8", "greedy_accuracy")
-"""Metrics that tables show; the others are in the ledger."""
-
 
 def status(name: str | None, as_json: bool) -> None:
     """All campaigns, or the rounds of one."""
@@ -23,7 +21,7 @@ def status(name: str | None, as_json: bool) -> None:
         folder = CampaignFolder(home, name)
         folder.load()
         if as_json:
-            print_json([_round_row(record) for record in folder.rounds()])
+            print_json(_round_rows(folder.rounds()))
         else:
             campaign(folder)
         return
@@ -32,7 +30,7 @@ def status(name: str | None, as_json: bool) -> None:
 
 def campaign(folder: CampaignFolder) -> None:
     """A campaign's rounds, the gate's words, and its test figures if it is complete."""
-    show([_round_row(record) for record in folder.rounds()], f"{folder.name}: validation", as_json=False)
+    show(_round_rows(folder.rounds()), f"{folder.name}: validation", as_json=False)
     for record in folder.rounds():
         if record.decision and record.round:
             console.print(f"round {record.round}: {record.decision['sentence']}", markup=False, soft_wrap=True)
@@ -138,14 +136,29 @@ def _campaign_row(folder: CampaignFolder) -> dict[str, Any]:
     }
 
 
-def _round_row(record: RoundRecord) -> dict[str, Any]:
-    values = {row["metric"]: row["value"] for row in record.metrics if row["split"] == "validation" and row["slice"] == "all"}
+def _measured(figures: Iterable[Collection[str]]) -> list[str]:
+    """The metrics that tables show, those that anything has; the others are in the ledger."""
+    had = {name for names in figures for name in names}
+    return [metric for metric in compared.METRICS if metric in had]
+
+
+def _round_rows(records: list[RoundRecord]) -> list[dict[str, Any]]:
+    figures = [_validation(record) for record in records]
+    metrics = _measured(figures)
+    return [_round_row(record, {metric: values.get(metric) for metric in metrics}) for record, values in zip(records, figures, strict=True)]
+
+
+def _validation(record: RoundRecord) -> dict[str, float]:
+    return {row["metric"]: row["value"] for row in record.metrics if row["split"] == "validation" and row["slice"] == "all"}
+
+
+def _round_row(record: RoundRecord, figures: Mapping[str, float | None]) -> dict[str, Any]:
     made = {**record.start, **record.made}.get("policy", "")
     return {
         "round": f"{record.round}.{record.attempt}" if record.attempt > 1 else str(record.round),
         "state": record.state,
         "model": made[:12],
-        **{spoken(metric): values.get(metric) for metric in SHOWN},
+        **{spoken(metric): value for metric, value in figures.items()},
         "reused": f"{sum(job['reused'] for s in record.stages.values() for job in s['jobs'])} of {_jobs(record)}",
         "seconds": round(record.seconds, 1),
     }
@@ -156,12 +169,13 @@ def _jobs(record: RoundRecord) -> int:
 
 
 def _standing_rows(standings: list[compared.Standing]) -> list[dict[str, Any]]:
+    metrics = _measured(standing.metrics for standing in standings)
     return [
         {
             "campaign": standing.campaign,
             "model": f"round {standing.round}" if standing.round else "base",
             "gate": standing.state,
-            **{spoken(metric): _figure(standing.metrics.get(metric)) for metric in SHOWN},
+            **{spoken(metric): _figure(standing.metrics.get(metric)) for metric in metrics},
         }
         for standing in standings
     ]

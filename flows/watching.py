@@ -6,9 +6,10 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from flows.showing import SHOWN, spoken
+from flows.showing import spoken
 from flows.terminal import Bars, bars
 from lib.campaign import CampaignFolder, RoundRecord
+from lib.comparison import METRICS
 from lib.errors import UserError
 from lib.home import Home
 
@@ -54,6 +55,6 @@ def _look(folder: CampaignFolder, told: set[tuple[int, int]], shown: Bars) -> No
 def sentence(record: RoundRecord) -> str:
     """A finished round in a line: its validation figures and what the gate said."""
     values = {row["metric"]: row["value"] for row in record.metrics if row["split"] == "validation" and row["slice"] == "all"}
-    figures = "  ".join(f"{spoken(metric)} {values[metric]:.3f}" for metric in SHOWN if metric in values)
+    figures = "  ".join(f"{spoken(metric)} {values[metric]:.3f}" for metric in METRICS if metric in values)
     name = f"round {record.round}" if record.round else "base model"
     return f"{name}  {figures}  {record.state if record.round else ''}".rstrip()

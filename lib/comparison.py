@@ -27,6 +27,10 @@ class Standing:
     """Metric → problem id → value."""
 
 
+METRICS = ("pass_at_1", "pass_at_8", "greedy_accuracy", "nll_correct", "nll_wrong")
+"""What models are compared by, where they were measured in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One model against another on the same problems."""
@@ -77,12 +81,12 @@ def difference(new: Standing, old: Standing, metric: str, what: str, seed: int =
     return Difference(what, metric, math.fsum(gaps) / len(gaps), low, high, len(gaps))
 
 
-def differences(home: Home, names: list[str], metrics: tuple[str, ...] = ("pass_at_1", "pass_at_8", "greedy_accuracy")) -> list[Difference]:
-    """Of the first campaign: its champion against its own base, then against every other campaign's champion."""
+def differences(home: Home, names: list[str]) -> list[Difference]:
+    """In METRICS, of the first campaign: its champion against its own base, then against every other campaign's champion."""
     all_found = {name: standings(home, name) for name in names}
     first = all_found[names[0]]
     rows = []
-    for metric in metrics:
+    for metric in METRICS:
         if metric not in champion_of(first).items:
             continue
         rows.append(difference(champion_of(first), first[0], metric, f"{names[0]} − base"))

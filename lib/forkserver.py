@@ -17,15 +17,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
-import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
+from lib.bare_main import bare_main
 from lib.environment import quiet_environment
 from lib.errors import ChildCrashed
 
@@ -77,7 +76,7 @@ class Child:
         self.connection, theirs = _context.Pipe()
         self._process = _context.Process(target=target, args=(theirs, argument))
         try:
-            with _lock, _empty_main():
+            with _lock, bare_main():
                 self._process.start()
         except (EOFError, ConnectionError) as error:
             raise ChildCrashed(f"no child process can be started; does `python -c 'import {', '.join(PRELOAD)}'` run?") from error
@@ -131,13 +130,3 @@ class Child:
                 os.killpg(self.pid, number)
             elif not self.has_ended():
                 os.kill(self.pid, number)
-
-
-@contextlib.contextmanager
-def _empty_main() -> Iterator[None]:
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from lib import recipe as recipes
 from lib.campaign import CampaignFolder
 from lib.errors import BadModel, BadProblems, UserError
+from lib.hub import HUB
 from lib.problems.countdown import Countdown
 from lib.problems.files import FileProblems
 from lib.problems.named import named, whole
@@ -58,7 +59,7 @@ class Opening(Settings):
         return whole(spec) if spec else None
 
     def resolve(self, folder: CampaignFolder) -> tuple[Recipe, Strategy]:
-        """The recipe with its changes and the problem set's own verifiers, and the problem set.
+        """The recipe with its changes, the problem set's own verifiers and the guard of held-out problems, and the problem set.
 
         A user's recipe file is copied into the campaign first and loaded from the copy, so that the campaign holds the
         code that it ran.
@@ -74,34 +75,39 @@ class Opening(Settings):
         if self.recipe.endswith(".py"):
             UserCode.allow(recipes.existing_file(self.recipe).resolve().parent)
         made = self._made(self.recipe)
-        if self.model is not None and not Path(self.model).expanduser().is_dir():
+        if self.model is not None and not self.model.startswith(HUB) and not Path(self.model).expanduser().is_dir():
             raise BadModel(f"no model folder '{self.model}'; give a folder written by save_pretrained")
         return made
 
     def counted(self, source: Any) -> dict[str, int]:
         """Problems of each split: as many as were asked for, else the usual number or what a smaller set has.
 
-        Raises BadProblems if nothing is left for a split.
+        Raises BadProblems if a file has fewer than were asked for, or none for a split.
         """
         if not isinstance(source, FileProblems):
             return {**COUNTS, **self.counts}
-        usual = {split: min(count, source.available(split)) for split, count in COUNTS.items()}
-        empty = [split for split, count in usual.items() if not count]
-        if empty:
-            raise BadProblems(f"{source.path} has no problems for split '{empty[0]}'; a set of dozens is needed to hold some out")
-        return {**usual, **self.counts}
+        have = {split: source.available(split) for split in COUNTS}
+        for split, count in have.items():
+            if not count:
+                raise BadProblems(f"{source.path} has no problems for split '{split}'; a set of dozens is needed to hold some out")
+            if split != "train" and self.counts.get(split, 0) > count:
+                most = min(have["validation"], have["test"], have["gate"] // 2)
+                raise BadProblems(
+                    f"{source.path} has {count} problems of split '{split}' and {self.counts[split]} were asked for; --held-out {most} fits"
+                )
+        return {**{split: min(count, have[split]) for split, count in COUNTS.items()}, **self.counts}
 
     def warm_recipe(self, source: Any) -> Recipe:
         """The recipe of the built-in model's warm start on a problem set."""
         found = self._with_room(recipes.load("warm_start")[0], source)
-        return recipes.with_verifiers(recipes.override(found, self.warm_start), source.verifiers())
+        return guarded(recipes.with_verifiers(recipes.override(found, self.warm_start), source.verifiers()))
 
     def _made(self, name: str) -> tuple[Recipe, Strategy]:
         found, _ = recipes.load(name)
         source = self._problem_set(name)
         own = {path: value for path, value in self.settings.items() if not path.startswith(OF_PROBLEMS)}
         changed = recipes.override(self._with_room(found, source), own)
-        recipe = recipes.with_verifiers(changed, source.verifiers())
+        recipe = guarded(recipes.with_verifiers(changed, source.verifiers()))
         refuse_unsound(recipe, replayable=frozenset({"base"} if self.model is None else ()))
         return recipe, source
 
@@ -132,3 +138,17 @@ class Opening(Settings):
         if self.model is None:
             raise UserError(f"{given} needs a model that reads it, and the built-in one reads sums only; give a model folder with --model")
         return source
+
+
+def guarded(recipe: Recipe) -> Recipe:
+    """The recipe with `decontaminate` written as the first filter of every filter stage that has none of its kind."""
+    values = recipe.dump()
+    guard = values["decontaminate"]
+    if guard is None:
+        return recipe
+    for phase in values["phases"]:
+        slots = [(phase, "filters")] if phase["sampler"] else []
+        for holder, name in [*slots, *((stage, "run") for stage in phase["stages"] if stage["verb"] == "filter")]:
+            if all(member["strategy"] != guard["strategy"] for member in holder[name]):
+                holder[name] = [guard, *holder[name]]
+    return Recipe.model_validate(values)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib import seeds
+from lib.casting import MEASURED, Part, parts
 from lib.errors import UnknownName, UserError
 from lib.job import Job, Label, Result
 from lib.recipe import Phase, Stage
@@ -35,6 +36,8 @@ class Ground:
     """Stage path → `accepted` or `all` → what that stage of earlier rounds read, for accumulation."""
     replay: Mapping[str, tuple[str, ...]]
     """Reference → the examples that this reference's model learned from."""
+    engines: Mapping[str, Json] = field(default_factory=dict)
+    """Role → the settings of its own engine, where it has one."""
 
     def stage_seed(self, phase: str, stage: str) -> int:
         return seeds.seed_of(self.seed, self.label.round, self.label.attempt, phase, stage)
@@ -77,15 +80,24 @@ def _dump(strategies: Iterable[Strategy]) -> list[Json]:
     return [strategy.model_dump(mode="json") for strategy in strategies]
 
 
-def _role_models(strategies: Iterable[Strategy], ground: Ground, reference: str = "previous") -> dict[str, str]:
-    roles = dict.fromkeys(str(role) for s in strategies if (role := getattr(s, "role", None)))
-    return {role: ground.model(reference, role) for role in roles}
+def _cast(needed: Iterable[Part], ground: Ground) -> dict[str, str]:
+    """Part → the digest of the model that plays it."""
+    return {part.name: ground.model(part.model, part.role) for part in needed}
+
+
+def _engines(needed: Iterable[Part], ground: Ground) -> Json:
+    """What `lib.stages.engines` opens these parts with; nothing where there are none."""
+    roles = [part.role for part in needed]
+    own = {role: ground.engines[role] for role in roles if role in ground.engines}
+    common: Json = {"engine": ground.engine} if any(role not in own for role in roles) else {}
+    return {**common, **({"engines": own} if own else {})}
 
 
 def sample_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> list[Job]:
     """One job a shard of the problems."""
-    settings: Json = {"sampler": stage.run[0].model_dump(mode="json"), "engine": ground.engine}
-    models = _role_models(stage.run, ground)
+    needed = parts(stage.run)
+    settings: Json = {"sampler": stage.run[0].model_dump(mode="json"), **_engines(needed, ground)}
+    models = _cast(needed, ground)
     seed = ground.stage_seed(phase.name, stage.label)
     shards = read.every("problems") or ground.problems
     jobs = []
@@ -102,8 +114,10 @@ def sample_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> lis
 
 def verify_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> list[Job]:
     """One job a shard: the nearest completions, not those that their sampler read."""
-    models = _role_models(stage.run, ground)
-    settings: Json = {"verifiers": _dump(stage.run), **({"engine": ground.engine} if models else {})}
+    needed = parts(stage.run)
+    models = _cast(needed, ground)
+    gold: Json = {"gold": stage.gold} if stage.gold else {}
+    settings: Json = {"verifiers": _dump(stage.run), **gold, **_engines(needed, ground)}
     judged = Result({}, tuple(Result(found.made) for found in read.nearest("completions")))
     shards = read.every("problems")
     jobs = []
@@ -149,9 +163,11 @@ def _replayed(trainer: Strategy, ground: Ground) -> tuple[str, ...]:
 def evaluate_sample_jobs(evaluator: Any, model: str, split: str, problems: tuple[str, ...], ground: Ground) -> list[Job]:
     """The sampling that feeds an evaluator. Its seed leaves out round and attempt: every model meets the same draws."""
     sampler = evaluator.sampler.model_dump(mode="json")
-    settings: Json = {"sampler": sampler, "engine": ground.engine}
+    own = Part(str(getattr(evaluator.sampler, "role", "policy")))
+    others = [part for part in parts([evaluator.sampler]) if part != own]
+    settings: Json = {"sampler": sampler, **_engines([own, *others], ground)}
     seed = seeds.seed_of(ground.seed, "evaluate", split, sampler)
-    models = {str(getattr(evaluator.sampler, "role", "policy")): model}
+    models = {own.name: model, **_cast_measuring(others, model, ground)}
     labels = [ground.at("evaluate", split, i, len(problems), "sample") for i in range(len(problems))]
     return [
         Job("sample", label, settings, {"problems": (shard,)}, models, seed, needs_device=True)
@@ -159,13 +175,25 @@ def evaluate_sample_jobs(evaluator: Any, model: str, split: str, problems: tuple
     ]
 
 
-def evaluate_verify_jobs(evaluator: Any, split: str, problems: tuple[str, ...], completions: tuple[str, ...], ground: Ground) -> list[Job]:
-    """The verifying that feeds an evaluator."""
-    settings: Json = {"verifiers": _dump(evaluator.verifiers)}
+def evaluate_verify_jobs(
+    evaluator: Any, model: str, split: str, problems: tuple[str, ...], completions: tuple[str, ...], ground: Ground
+) -> list[Job]:
+    """The verifying that feeds an evaluator; what it draws, it draws alike for every model that is measured."""
+    verifiers = _dump(evaluator.verifiers)
+    needed = parts(evaluator.verifiers)
+    settings: Json = {"verifiers": verifiers, **_engines(needed, ground)}
+    models = _cast_measuring(needed, model, ground)
+    seed = seeds.seed_of(ground.seed, "evaluate", split, verifiers) if needed else 0
+    labels = [ground.at("evaluate", split, i, len(problems), "verify") for i in range(len(problems))]
     return [
-        Job("verify", ground.at("evaluate", split, i, len(problems), "verify"), settings, {"problems": (p,), "completions": (c,)})
-        for i, (p, c) in enumerate(zip(problems, completions, strict=True))
+        Job("verify", label, settings, {"problems": (p,), "completions": (c,)}, models, seed, needs_device=bool(models))
+        for label, p, c in zip(labels, problems, completions, strict=True)
     ]
+
+
+def _cast_measuring(needed: Iterable[Part], model: str, ground: Ground) -> dict[str, str]:
+    """As `_cast`, with `measured` standing for the model that is measured, whatever the role."""
+    return {part.name: model if part.model == MEASURED else ground.model(part.model, part.role) for part in needed}
 
 
 def evaluate_job(evaluator: Any, model: str, split: str, fed: Result, ground: Ground) -> Job:

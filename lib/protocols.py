@@ -18,6 +18,10 @@ Report = Callable[[int, int], None]
 """Called with (done, total) while a stage works."""
 
 
+def silent(done: int, total: int) -> None:
+    """A report to nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """The rows of one shard that a stage reads; a table that nobody wrote is empty."""
@@ -25,6 +29,10 @@ class Tables:
     problems: pa.Table
     completions: pa.Table = field(default_factory=records.COMPLETIONS.empty)
     verdicts: pa.Table = field(default_factory=records.VERDICTS.empty)
+    seed: int = 0
+    """For a verifier that draws; the second try of what stayed undecided has another."""
+    report: Report = silent
+    """For a verifier whose work is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +47,22 @@ class Request:
 class Sampled:
     """One completion as an engine returns it. The end-of-text token, if sampled, is the last of `ids`.
 
-    `logprobs` are under the law that sampled (temperature and top_p applied), `logprobs_at_1` under the bare model;
-    both have one float per id. `entropy_mean` is in nats per token at temperature 1.
+    `logprobs` are under the law that sampled (temperature and top_p applied), `logprobs_at_1` under the bare model; both
+    have one float per id, or none at all where a server does not tell them. `entropy_mean` is in nats per token at
+    temperature 1.
     """
 
     ids: list[int]
     logprobs: list[float]
-    logprobs_at_1: list[float]
-    entropy_mean: float
-    finish_reason: str  # stop or length
+    logprobs_at_1: list[float] | None
+    entropy_mean: float | None
+    finish_reason: str  # stop, length, or error where no answer came
+    ids_source: str = "engine"  # or retokenised: the ids are those of the text, not those that were sampled
+    text: str | None = None
+    """What was written, where it is not just the text of the ids: a server's own words, or those before a stop string."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Where tokens come from: one loaded model."""
 
@@ -74,6 +87,54 @@ class Engine(Protocol):
         ...
 
 
+Pair = tuple[Sequence[int], Sequence[int]]
+"""Token ids of a prompt and of its completion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One completion under a bare model (temperature 1, top_p 1), with one float per completion id in each list."""
+
+    logprobs: list[float]
+    entropies: list[float]
+    """Nats of the distribution that the token was drawn from."""
+    margins: list[float]
+    """Probability of its most likely token less that of the second."""
+
+
+@runtime_checkable
+class Scorer(Engine, Protocol):
+    """An engine that can also say how likely given tokens are."""
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens that the model can hold, prompt and completion together; None where nothing limits them."""
+        ...
+
+    def score(self, pairs: Sequence[Pair], report: Report) -> list[Scored]:
+        """For each pair, in order, the figures of its completion's tokens."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a classification model is shown: a conversation whose last turn is an answer, in parts that join to its text."""
+
+    messages: list[dict[str, str]]
+    parts: list[str]
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """An engine over a classification model."""
+
+    model_id: str
+
+    def read(self, readings: Sequence[Reading], report: Report) -> list[list[list[float]] | None]:
+        """For each reading, the class logits at the end of each of its parts; None where it passes the model's positions."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What a stage may use of the machine it runs on; never part of a key."""
@@ -81,12 +142,25 @@ class Machine:
     device: str = "cpu"
     micro_batch: int | None = None
     """Rows held at once by an engine, or per optimizer micro-step; None lets the strategy choose."""
-    report: Report = lambda done, total: None
+    report: Report = silent
+    scratch: Path | None = None
+    """A folder of this work's own that outlives a crash, until its result is published; None keeps nothing."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """An engine that keeps what is finished of its work in a folder, so that the same work begun again need not ask again."""
+
+    def keep_in(self, folder: Path | None) -> None: ...
 
 
 @runtime_checkable
 class EngineFactory(Protocol):
-    """Settings of an engine (a strategy); `open` loads a model folder."""
+    """Settings of an engine (a strategy); `open` loads a model folder.
+
+    One that reads nothing of the folder says so with `reads_model = False`, one that would not sample the same again with
+    `reproducible = False`.
+    """
 
     def open(self, model: Path, model_id: str, machine: Machine) -> Engine: ...
 
@@ -106,7 +180,11 @@ class Sampler(Protocol):
 
 @runtime_checkable
 class Verifier(Protocol):
-    """Judges completions."""
+    """Judges completions.
+
+    One that looks at a whole group at once says so with `unit = "group"`, and is given whole groups when it tries again;
+    one whose verdicts rest on the problem's own answer or tests says `knows_gold = True`, and others are measured by it.
+    """
 
     def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
         """Rows of records.VERDICTS."""
@@ -114,6 +192,15 @@ class Verifier(Protocol):
 
     def owes(self, tables: Tables) -> int:
         """How many verdicts `verify` must return for these tables."""
+        ...
+
+
+@runtime_checkable
+class TokenScorer(Verifier, Protocol):
+    """A verifier that has a figure for every token besides its verdicts."""
+
+    def verify_tokens(self, tables: Tables, engines: Mapping[str, Engine]) -> tuple[pa.Table, pa.Table]:
+        """What `verify` returns, and rows of records.TOKEN_SCORES."""
         ...
 
 

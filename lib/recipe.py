@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from lib import recipes
 from lib.engines.huggingface import Huggingface
 from lib.errors import RoundhouseError, UnknownName, UserError
+from lib.filters.decontaminate import Decontaminate
 from lib.gate import Gate
 from lib.strategy import AnyStrategy, Settings, Strategy, UserCode
 
@@ -58,6 +59,8 @@ class Stage(Settings):
     """Whether a train stage also learns the examples of earlier rounds: none, those of accepted rounds, or all."""
     undecided_limit: float = 0.05
     """The share of undecided verdicts past which a verify stage fails."""
+    gold: str = ""
+    """The verifier by which a verify stage measures its others; unless given, the first that compares with the gold answer."""
 
     @model_validator(mode="after")
     def _strategies_fit(self) -> Stage:
@@ -125,6 +128,10 @@ class Recipe(Settings):
     evaluators: tuple[AnyStrategy, ...]
     engine: AnyStrategy = Huggingface()
     """Where tokens come from."""
+    engines: dict[str, AnyStrategy] = Field(default_factory=dict)
+    """Role → its own engine where it needs another, such as `{"reward_model": Classifier()}` or a server for the judge."""
+    decontaminate: AnyStrategy | None = Decontaminate()
+    """The filter that every filter stage begins with, to keep held-out problems out of training; None leaves it out."""
     gate: Gate | None = Gate()
     """What a new model must show to become champion; None promotes every model."""
 

@@ -137,7 +137,7 @@ def _kind_of(reference: str, shop: Workshop) -> str:
 
 
 def _stage_metrics(record: RoundRecord, shop: Workshop) -> dict[str, float]:
-    """`stage/name` → figure, summed over a stage's shards, from what was measured while they were made."""
+    """`stage/name` → figure, summed over a stage's shards, from what was measured while they were made; and its shares."""
     found: dict[str, float] = {}
     for path, stage in record.stages.items():
         if stage["verb"] == "evaluate":
@@ -147,6 +147,7 @@ def _stage_metrics(record: RoundRecord, shop: Workshop) -> dict[str, float]:
                 if isinstance(value, bool) or not isinstance(value, int | float) or name in UNTOLD:
                     continue
                 found[f"{path}/{name}"] = found.get(f"{path}/{name}", 0.0) + float(value)
+        found |= {f"{path}/{name}": value for name, value in stage.get("figures", {}).items()}
     return found
 
 

@@ -26,7 +26,7 @@ def evaluate(recipe: Recipe, model: str, split: str, problems: tuple[str, ...], 
     for evaluator in recipe.evaluators:
         sampled = publish_all(shop, plan.evaluate_sample_jobs(evaluator, model, split, problems, ground))
         completions = tuple(d.digest for d in sampled)
-        verified = publish_all(shop, plan.evaluate_verify_jobs(evaluator, split, problems, completions, ground))
+        verified = publish_all(shop, plan.evaluate_verify_jobs(evaluator, model, split, problems, completions, ground))
         refuse_undecided(f"evaluate {split}", UNDECIDED_LIMIT, verified, shop)
         fed = Result({"problems": problems, "completions": completions, "verdicts": tuple(d.digest for d in verified)})
         measured.append(publish(shop, plan.evaluate_job(evaluator, model, split, fed, ground)))

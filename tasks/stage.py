@@ -18,6 +18,8 @@ class Finished:
     jobs: list[Done]
     learned: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What a train stage learned from: `examples` of this round and earlier ones, and what it replayed."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """Shares over all of its shards, where it has some to tell."""
 
     def note(self, record: RoundRecord, path: str, verb: str, read: Result) -> None:
         """Put this stage into a round's record."""
@@ -36,4 +38,5 @@ class Finished:
             "made": {name: list(refs) for name, refs in self.result.made.items()},
             "learned": {name: list(refs) for name, refs in self.learned.items()},
             "read": {name: list(refs) for name in TABLES if (refs := read.every(name))},
+            "figures": self.figures,
         }

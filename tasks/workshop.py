@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from lib.home import Home
 from lib.job import Job, Label
 from lib.protocols import Machine, Work
 from lib.store import Publication, Store
+from lib.strategy import load
 from lib.worker import Session
 
 TIMEOUT_SECONDS = {"train": 24 * 3600.0}
@@ -118,9 +120,14 @@ class Workshop:
         Raises UserError where something was lost that could not be made again in the same way.
         """
         found = self.store.lookup(key)
-        if found is None and self.store.is_lost(key) and job.kind == "sample" and self.device != "cpu" and not self.remake:
+        if found is None and self.store.is_lost(key) and not self.remake and self._is_drawn_otherwise(job):
             raise UserError(f"{job.label}: its completions were lost or damaged and would not come out the same again; use --remake")
         return found
+
+    def _is_drawn_otherwise(self, job: Job) -> bool:
+        """Whether a job would not come out the same again: an accelerator or a server adds up in whichever order it likes."""
+        engines = [load(engine) for engine in (job.settings.get("engine"), *job.settings.get("engines", {}).values())]
+        return job.kind == "sample" and (self.device != "cpu" or not all(getattr(engine, "reproducible", True) for engine in engines))
 
     def foresee(self, job: Job) -> Done | None:
         """What a dry run says of a job; None where work is really done."""
@@ -154,10 +161,11 @@ class Workshop:
             return found
         self._verify_inputs(job)
         started = time.monotonic()
+        scratch = self.home.scratch / key
         with self.store.workspace() as out:
             result = self._sessions[job.needs_device].run(
                 f"lib.stages.{job.kind}:run",
-                self._work(job),
+                self._work(job, scratch),
                 out,
                 timeout_seconds=TIMEOUT_SECONDS.get(job.kind, 3600.0),
                 report=lambda done, total: self.notice(job.label, done, total),
@@ -171,7 +179,9 @@ class Workshop:
                 "device": self.device,
                 "label": str(job.label),
             }
-            return self.store.publish(out, key, ingredients, tables.rows_in(out), measured)
+            published = self.store.publish(out, key, ingredients, tables.rows_in(out), measured)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return published
 
     def _verify_inputs(self, job: Job) -> None:
         """A key that names an input's digest must not be given a result made from other bytes."""
@@ -187,8 +197,8 @@ class Workshop:
         shapes = sorted(self.identity(digest)["config"][:16] for digest in job.models.values())
         return f"{job.kind}:{','.join(shapes)}:{job.settings.get('sampler', {}).get('max_new_tokens', '')}"
 
-    def _work(self, job: Job) -> Work:
+    def _work(self, job: Job, scratch: Path) -> Work:
         inputs = {name: [self.store.folder(ref) for ref in refs] for name, refs in job.inputs.items()}
         inputs |= {name: [Path(source)] for name, source in job.outside.items()}
         models = {role: (digest, self.store.folder(digest)) for role, digest in job.models.items()}
-        return Work(job.settings, inputs, models, job.seed, Machine(device=self.device))
+        return Work(job.settings, inputs, models, job.seed, Machine(device=self.device, scratch=scratch))

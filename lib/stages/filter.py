@@ -27,8 +27,9 @@ def run(work: Work, out: Path) -> dict[str, Any]:
     """Apply `settings["filters"]` in order; the last makes the examples (SftRows if none does).
 
     Reads the inputs problems, completions, verdicts and held_out; writes examples_KIND, example_sources and dropped.
-    Before any filter, errored completions and those without a token that carries loss are dropped by "Stage".
-    Returns counts: completions, kept (in some example), examples, and dropped by reason.
+    Before any filter, errored completions and those without a token that carries loss are dropped by "Stage". Raises
+    UserError if completions stand whose tokens were made from text and the builder was not told to allow them.
+    Returns counts: completions, kept (in some example), examples, dropped by reason, and what filters noted.
     """
     filters, builder = _members(work.settings["filters"])
     files = {name: [folder / f"{table}.parquet" for folder in work.inputs.get(name, [])] for name, table in _FILES.items()}
@@ -40,6 +41,7 @@ def run(work: Work, out: Path) -> dict[str, Any]:
         for done, member in enumerate(filters, start=2):
             rows.narrow(member.filter(rows), type(member).__name__)
             work.machine.report(done, steps)
+        _refuse_retokenised(rows, builder)
         examples = _write(rows, builder.build(rows), builder, out)
         work.machine.report(steps, steps)
         return _stats(rows, examples)
@@ -62,6 +64,24 @@ def _refuse_repeats(rows: Rows) -> None:
     total, distinct = (rows.count(f"SELECT count({what}) FROM all_completions") for what in ("*", "DISTINCT completion_id"))
     if total != distinct:
         raise BrokenConservation(f"filter was given {total} completions with {distinct} ids; is an artifact listed twice?")
+
+
+def _refuse_retokenised(rows: Rows, builder: Builder) -> None:
+    """Text that was sampled and then turned into tokens anew may not be the tokens sampled: learnt only if allowed by name.
+
+    A worked solution (role `reference`) was never sampled.
+    """
+    if getattr(builder, "allow_retokenised", False):
+        return
+    found = rows.count("SELECT count(*) FROM completions WHERE ids_source <> 'engine' AND role <> 'reference'")
+    if found:
+        name = type(builder).__name__
+        if "allow_retokenised" not in getattr(type(builder), "model_fields", {}):
+            raise UserError(f"filters: {found} completions have no token ids of their own, and {name} needs them; end in SftRows instead")
+        raise UserError(
+            f"filters: the tokens of {found} completions were made from their text, not sampled; "
+            f"to learn from them all the same, end the filters in {name}(allow_retokenised=True)"
+        )
 
 
 def _write(rows: Rows, built: Built, builder: Builder, out: Path) -> int:
@@ -97,4 +117,4 @@ def _stats(rows: Rows, examples: int) -> dict[str, Any]:
     given = rows.count("SELECT count(*) FROM all_completions")
     reasons = rows.sql("SELECT reason, count(*) FROM dropped GROUP BY reason ORDER BY reason").fetchall()
     dropped = {str(reason): int(n) for reason, n in reasons}
-    return {"completions": given, "kept": given - sum(dropped.values()), "examples": examples, "dropped": dropped}
+    return {"completions": given, "kept": given - sum(dropped.values()), "examples": examples, "dropped": dropped, **rows.notes}

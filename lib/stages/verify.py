@@ -1,55 +1,105 @@
-"""The verify stage, one shard of it: completions to verdicts."""
+"""The verify stage, one shard of it: completions to verdicts, and how far the verifiers agree."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib import records, tables
-from lib.errors import BrokenConservation
-from lib.protocols import Engine, Tables, Verifier, Work
+from lib import agreement_counts, records, tables
+from lib.errors import BrokenConservation, UserError
+from lib.protocols import Engine, Report, Tables, TokenScorer, Verifier, Work
 from lib.stages.engines import open_engines
 from lib.stages.reading import tables_of
 from lib.strategy import load
 
+Made = tuple[pa.Table, pa.Table]
+"""Verdicts, and token scores where the verifier has some."""
+
+PARTS = 1000
+"""Steps of progress that a verifier's work is told in."""
+
 
 def run(work: Work, out: Path) -> dict[str, Any]:
-    """Write verdicts.parquet; an undecided verdict gets one more try before it stands.
+    """Write verdicts.parquet, and token_scores.parquet where a verifier has some; an undecided verdict gets one more try.
 
-    Raises BrokenConservation if a verifier made another number of verdicts than it owes.
+    Raises BrokenConservation if a verifier made another number of verdicts than it owes. With several verifiers the stats
+    hold their confusion matrices, as counts that may be added over shards (lib.agreement_counts).
     """
-    given = tables_of(work)
-    engines = open_engines(work.settings.get("engine", {}), work.models, work.machine)
+    given = replace(tables_of(work), seed=work.seed)
+    engines = open_engines(work.settings, work.models, work.machine)
     verifiers = [load(settings) for settings in work.settings["verifiers"]]
-    made = []
-    for done, verifier in enumerate(verifiers):
-        work.machine.report(done, len(verifiers))
-        made.append(_second_try(verifier, given, _judged(verifier, given, engines), engines))
-    verdicts = pa.concat_tables(made) if made else records.VERDICTS.empty()
+    made: list[Made] = []
+    for place, verifier in enumerate(verifiers):
+        telling = replace(given, report=_part_of(work.machine.report, place, len(verifiers)))
+        telling.report(0, 1)
+        made.append(_second_try(verifier, telling, _judged(verifier, telling, engines), engines))
+    _refuse_same_names([verdicts for verdicts, _ in made])
+    verdicts = pa.concat_tables([records.VERDICTS.empty(), *(verdicts for verdicts, _ in made)])
     tables.write(verdicts, records.VERDICTS, out / "verdicts.parquet")
+    if any(isinstance(verifier, TokenScorer) for verifier in verifiers):
+        tables.write(_once(pa.concat_tables([scores for _, scores in made])), records.TOKEN_SCORES, out / "token_scores.parquet")
     outcomes = Counter(str(outcome) for outcome in verdicts["outcome"].to_pylist() if outcome)
-    return {"outcomes": dict(sorted(outcomes.items()))}
+    return {"outcomes": dict(sorted(outcomes.items())), **agreement_counts.counts(verdicts, _gold(work.settings, verifiers))}
 
 
-def _judged(verifier: Verifier, given: Tables, engines: Mapping[str, Engine]) -> pa.Table:
-    verdicts = tables.conform(verifier.verify(given, engines), records.VERDICTS)
+def _judged(verifier: Verifier, given: Tables, engines: Mapping[str, Engine]) -> Made:
+    if isinstance(verifier, TokenScorer):
+        verdicts, scores = verifier.verify_tokens(given, engines)
+    else:
+        verdicts, scores = verifier.verify(given, engines), records.TOKEN_SCORES.empty()
+    verdicts = tables.conform(verdicts, records.VERDICTS)
     owed = verifier.owes(given)
     if verdicts.num_rows != owed:
         raise BrokenConservation(f"{type(verifier).__name__} made {verdicts.num_rows} verdicts and owes {owed}")
-    return verdicts
+    return verdicts, tables.conform(scores, records.TOKEN_SCORES)
 
 
-def _second_try(verifier: Verifier, given: Tables, first: pa.Table, engines: Mapping[str, Engine]) -> pa.Table:
-    undecided = first.filter(pc.equal(first["outcome"], "undecided"))["completion_id"]
+def _second_try(verifier: Verifier, given: Tables, first: Made, engines: Mapping[str, Engine]) -> Made:
+    """The verdicts with the undecided judged anew, whole groups where the verifier looks at groups."""
+    verdicts, scores = first
+    undecided = verdicts.filter(pc.equal(verdicts["outcome"], "undecided"))["completion_id"]
     if not len(undecided):
         return first
-    again = pc.is_in(given.completions["completion_id"], undecided.combine_chunks())
-    part = Tables(given.problems, given.completions.filter(again), given.verdicts)
-    second = _judged(verifier, part, engines)
-    kept = first.filter(pc.invert(pc.is_in(first["completion_id"], undecided.combine_chunks())))
-    return pa.concat_tables([kept, second])
+    column = "group_id" if getattr(verifier, "unit", "completion") == "group" else "completion_id"
+    theirs = given.completions.filter(_among(given.completions["completion_id"], undecided))[column]
+    part = given.completions.filter(_among(given.completions[column], theirs))
+    again, scores_again = _judged(verifier, replace(given, completions=part, seed=given.seed + 1), engines)
+    ids = part["completion_id"]
+    kept = verdicts.filter(pc.invert(_among(verdicts["completion_id"], ids)))
+    scores_kept = scores.filter(pc.invert(_among(scores["completion_id"], ids)))
+    return pa.concat_tables([kept, again]), pa.concat_tables([scores_kept, scores_again])
+
+
+def _among(values: pa.ChunkedArray, wanted: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.is_in(values, wanted.combine_chunks())
+
+
+def _once(scores: pa.Table) -> pa.Table:
+    """One row for every completion and model, though two verifiers measured with that model."""
+    columns = (scores[name].to_pylist() for name in ("completion_id", "model_id"))
+    first = dict(zip(reversed([*zip(*columns, strict=True)]), reversed(range(scores.num_rows)), strict=True))
+    return scores.take(pa.array(sorted(first.values()), pa.int64()))
+
+
+def _refuse_same_names(made: Sequence[pa.Table]) -> None:
+    """Two verifiers of one name would overwrite each other wherever verdicts are looked up by it."""
+    names = Counter(name for verdicts in made for name in pc.unique(verdicts["verifier"]).to_pylist())
+    for name, count in names.items():
+        if count > 1:
+            raise UserError(f"{count} verifiers of this stage are named '{name}'; give one of them another name")
+
+
+def _gold(settings: Mapping[str, Any], verifiers: Sequence[Any]) -> str:
+    """The verifier that others are measured by: the stage's own choice, or the first that knows the gold answer."""
+    return str(settings.get("gold") or next((v.name for v in verifiers if getattr(v, "knows_gold", False)), ""))
+
+
+def _part_of(report: Report, place: int, whole: int) -> Report:
+    """A report of one verifier's work as a part of the stage's."""
+    return lambda done, total: report(place * PARTS + (PARTS * done // total if total else PARTS), whole * PARTS)

@@ -8,9 +8,13 @@ import pytest
 from lib.campaign import CampaignFolder
 from lib.errors import UserError
 from lib.estimate import Rates, evaluation_cost, rates, round_cost, warm_start_cost
+from lib.evaluators.pass_at_k import PassAtK
+from lib.filters.decontaminate import Decontaminate
+from lib.filters.keep_correct import KeepCorrect
 from lib.home import Home
-from lib.opening import Opening
-from lib.recipe import Recipe
+from lib.opening import Opening, guarded
+from lib.recipe import Phase, Recipe, names
+from lib.samplers.independent import Independent
 from lib.store import Store
 from lib.strategy import UserCode
 
@@ -124,3 +128,27 @@ def test_rates_are_this_homes_own_once_it_has_measured_them(home: Home):
             (out / "x").write_text(key)
             store.publish(out, key, ingredients, {}, stats)
     assert rates(store) == Rates(0.02, 0.5, True)
+
+
+def filter_stages(recipe: Recipe) -> list[list[str]]:
+    return [[type(member).__name__ for member in stage.run] for _, stage in recipe.stages() if stage.verb == "filter"]
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name != "warm_only"])
+def test_every_filter_stage_begins_with_the_guard_of_held_out_problems(name: str):
+    recipe, source = Opening(recipe=name).preview()
+    stages = filter_stages(recipe)
+    assert stages
+    assert all(stage[0] == "Decontaminate" and stage.count("Decontaminate") == 1 for stage in stages)
+    assert filter_stages(Opening().warm_recipe(source)) == [["Decontaminate", "KeepCorrect"]]
+    assert guarded(recipe) == recipe
+
+
+def test_the_guard_is_changed_or_left_out_by_name_alone():
+    own = Decontaminate(runs=(6,))
+    changed, _ = Opening(settings={"decontaminate.runs": "[5]", "sampler.n": "2"}).preview()
+    assert changed.phases[0].filters[0] == Decontaminate(runs=(5,))
+    without, _ = Opening(settings={"decontaminate": "null"}).preview()
+    assert filter_stages(without) == [["KeepCorrect", "Dedup", "CapPerProblem"]]
+    phase = Phase(sampler=Independent(n=2), filters=(KeepCorrect(), own))
+    assert guarded(Recipe(phases=(phase,), evaluators=(PassAtK(),))).phases[0].filters == (KeepCorrect(), own)

@@ -11,6 +11,10 @@ from lib.job import Job, Label, Result
 from lib.plan import Ground
 from lib.problems.countdown import Countdown
 from lib.recipe import Phase, Stage
+from lib.verifiers.answer import Answer
+from lib.verifiers.judge import Judge
+from lib.verifiers.likelihood import Likelihood
+from lib.verifiers.mix import Mix
 
 GROUND = Ground(
     label=Label("one", 2, "", ""),
@@ -106,3 +110,53 @@ def test_a_phase_can_read_another_phases_stage():
     wrong = Phase(name="third", stages=(Stage(verb="verify", reads=("main/smaple",)),))
     with pytest.raises(UnknownName, match="did you mean 'main/sample'"):
         plan.reading(wrong, wrong.pipeline[0], done, GROUND)
+
+
+CAST = replace(
+    GROUND,
+    models={**GROUND.models, "external:rm": {"judge": "e"}, "previous": {"policy": "m", "judge": "j"}},
+    engines={"judge": {"strategy": "lib.engines.huggingface:Huggingface"}},
+)
+
+
+def verifying(*verifiers, ground=CAST, **stage):
+    phase = Phase(name="second", stages=(Stage(verb="verify", reads=("main/sample",), run=verifiers, **stage),))
+    done = {"main/sample": Result({"completions": ("c/0", "c/1")}, (ground.problem_result(),))}
+    return plan.verify_jobs(phase, phase.pipeline[0], plan.reading(phase, phase.pipeline[0], done, ground), ground)
+
+
+def test_verifiers_meet_the_models_that_they_name_each_by_its_own_engine():
+    mix = Mix(of=(Likelihood(model="base"), Answer()), gates=(Judge(role="judge", model="external:rm"),))
+    job = verifying(Likelihood(), mix)[0]
+    assert job.models == {"policy": "m", "policy@base": "b", "judge@external:rm": "e"}
+    assert job.settings["engine"] == GROUND.engine
+    assert job.settings["engines"] == CAST.engines
+    assert job.needs_device
+    assert job.seed != 0
+
+
+def test_verifiers_without_a_model_need_neither_device_nor_seed_nor_engine():
+    job = verifying(Answer())[1]
+    assert (job.models, job.needs_device, job.seed) == ({}, False, 0)
+    assert job.settings == {"verifiers": [Answer().model_dump(mode="json")]}
+    assert verifying(Answer(), gold="answer")[0].settings["gold"] == "answer"
+
+
+def test_an_engine_that_no_role_of_the_stage_uses_stays_out_of_its_key():
+    assert "engines" not in verifying(Likelihood())[0].settings
+    assert "engine" not in verifying(Judge(role="judge"))[0].settings
+
+
+def test_an_evaluators_verifiers_can_ask_the_model_that_is_measured_or_one_that_stays():
+    evaluator = recipes.load("star")[0].evaluators[0]
+    still, moving = Likelihood(model="base"), Likelihood(name="own", model="measured")
+    jobs = {}
+    for model in ("m1", "m2"):
+        asked = evaluator.model_copy(update={"verifiers": (still, moving)})
+        jobs[model] = plan.evaluate_verify_jobs(asked, model, "gate", ("p/0",), ("c/0",), CAST)[0]
+        assert jobs[model].models == {"policy@base": "b", "policy@measured": model}
+        assert jobs[model].needs_device
+    assert jobs["m1"].seed == jobs["m2"].seed != 0
+    plain = evaluator.model_copy(update={"verifiers": (Answer(),)})
+    (job,) = plan.evaluate_verify_jobs(plain, "m1", "gate", ("p/0",), ("c/0",), CAST)
+    assert (job.models, job.seed, job.needs_device) == ({}, 0, False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import models
+from lib import contract, models
 from lib.files import sha256_of
 from lib.small_model import TEXT, SmallLlama
 
@@ -75,12 +75,12 @@ def test_every_character_is_one_token_and_comes_back(folder):
 
 
 def test_it_keeps_the_contract_of_template_and_end_of_text(folder):
-    assert models.check_contract(folder) is None
+    assert contract.check_folder(folder) is None
 
 
 def test_the_model_for_text_reads_any_bytes(tmp_path):
     TEXT.build(tmp_path / "text", seed=7)
-    models.check_contract(tmp_path / "text")
+    contract.check_folder(tmp_path / "text")
     tokenizer = models.load_tokenizer(tmp_path / "text")
     assert len(tokenizer) == 5 + 256
     for text in ("héllo − 😀\n\t", "\x00\x7f", "a  b"):
