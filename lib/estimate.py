@@ -112,7 +112,7 @@ def evaluation_cost(recipe: Recipe, split: str, problems: int, at: Rates) -> Cos
 def _most_examples(recipe: Recipe, stage: Stage, problems: int, number: int) -> int:
     """The most examples that a train stage may find: all that is sampled becomes one, and replay brings a warm start's each."""
     samplers = [s.run[0] for _, s in recipe.stages() if s.verb == "sample"]
-    sampled = problems * sum(int(getattr(sampler, "n", 1)) for sampler in samplers)
+    sampled = problems * sum(int(getattr(sampler, "n", None) or 1) for sampler in samplers)
     replayed = WARM_PROBLEMS * len(getattr(stage.run[0], "replay", ()))
     return sampled * (number if stage.accumulate != "no" else 1) + replayed
 
@@ -129,6 +129,6 @@ def _training(name: str, trainer: Any, most: int, at: Rates) -> Cost:
 
 
 def _sampling(name: str, sampler: Any, problems: int, at: Rates) -> Cost:
-    completions = problems * int(getattr(sampler, "n", 1))
+    completions = problems * int(getattr(sampler, "n", None) or 1)
     tokens = completions * int(getattr(sampler, "max_new_tokens", 0))
     return Cost(name, completions, tokens, seconds=tokens * at.per_token, bytes=completions * BYTES_PER_COMPLETION)

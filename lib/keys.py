@@ -7,7 +7,7 @@ A key is the sha256 of its ingredients' canonical JSON:
     inputs     name → content digests of the tables it reads
     models     role → digests of weights, tokenizer, chat template and configuration
     code       module of ours → sha256 of its source, for every module reached from the stage function and the strategies
-    versions   distribution → version, for every distribution that this code imports
+    versions   distribution → version, for every distribution that this code imports, and Python's own (3.11)
     seed       the stage's seed
 
 Device, micro-batch, worker counts, campaign names and paths are not in it.
@@ -164,6 +164,7 @@ def _versions(tops: set[str]) -> dict[str, str]:
     names = {d for top in tops - set(sys.stdlib_module_names) for d in _distributions().get(top, [])}
     names |= {carried for name in list(names) for carried in CARRIED.get(name, ())}
     found = {name.lower(): _version(name) for name in names}
+    found["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"  # what a program does depends on it
     return {name: version for name, version in sorted(found.items()) if version is not None}
 
 
