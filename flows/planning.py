@@ -27,7 +27,11 @@ def plan(asked: Asked, as_json: bool) -> None:
     if any(cost.note for _, cost in costs):
         rows = [{**row, "note": note} for row, note in zip(rows, [*(cost.note for _, cost in costs), ""], strict=True)]
     measured = "rates measured in this home" if at.measured else "rates of the built-in model on one core"
-    terminal.show(rows, f"{asked.campaign}: what is still to run ({measured}); what is cached costs nothing", as_json)
+    terminal.show(
+        rows,
+        f"{asked.campaign}: what is still to run, at most ({measured}); what other campaigns have made already will be reused",
+        as_json,
+    )
 
 
 def _to_begin(asked: Asked, at: Rates) -> Iterator[tuple[str, Cost]]:

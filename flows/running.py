@@ -133,6 +133,10 @@ def model_new(out: str, seed: int, steps: int | None, *, text: bool, as_json: bo
         raise UserError(f"{target} is a file; give a new folder")
     if target.exists() and any(target.iterdir()):
         raise UserError(f"{target} is not empty; give a new folder")
+    try:
+        target.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make {target.parent} ({error.strerror}); give a folder that can be written") from None
     opening = Opening(seed=seed, warm_start={"trainer.steps": str(steps)} if steps else {})
     with running(home), terminal.bars(quiet=as_json) as bars:
         from flows.begin import make_model

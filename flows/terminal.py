@@ -58,6 +58,10 @@ def show_warnings() -> None:
     logging.getLogger("lib").addHandler(handler)
 
 
+WHOLE = 1.0 + 1e-9
+"""A bar's total: a hair above a stage's whole, for at the total rich would stop its clock, and the next stage follows."""
+
+
 class Bars:
     """One bar for each of several things that run; on a pipe, a line for each stage that one of them comes to."""
 
@@ -70,7 +74,7 @@ class Bars:
         """Say that `name` is at a stage, and how far, from 0 to 1."""
         if self._progress.console.is_terminal:
             if name not in self._tasks:
-                self._tasks[name] = self._progress.add_task(name, total=1.0)
+                self._tasks[name] = self._progress.add_task(name, total=WHOLE)
             self._progress.update(self._tasks[name], description=f"{name}  {stage:<32}", completed=share)
         elif self._at.get(name) != stage:
             self.say(f"{name}: {stage}")

@@ -45,14 +45,14 @@ def refuse_other(campaign: Campaign, opening: Opening, given: frozenset[str]) ->
 
 
 def _differences(stored: Json, asked: Json, given: frozenset[str]) -> Iterator[tuple[str, str]]:
-    if "set" in given:
-        yield from _settings(stored["settings"], asked["settings"])
     if "model" in given and not _same_model(stored, asked):
         yield _model(stored), _model(asked)
     before, now = _spoken(stored), _spoken(asked)
     for option in sorted(given & before.keys()):
         if before[option] != now[option]:
             yield before[option], now[option]
+    if "set" in given:
+        yield from _settings(stored["settings"], asked["settings"])
 
 
 def _settings(stored: dict[str, str], asked: dict[str, str]) -> Iterator[tuple[str, str]]:

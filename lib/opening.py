@@ -77,6 +77,8 @@ class Opening(Settings):
         made = self._made(self.recipe)
         if self.model is not None and not self.model.startswith(HUB) and not Path(self.model).expanduser().is_dir():
             raise BadModel(f"no model folder '{self.model}'; give a folder written by save_pretrained")
+        if self.model is not None and Path(self.model).expanduser().is_dir() and not _has_config(Path(self.model).expanduser()):
+            raise BadModel(f"{self.model} has no config.json; give a folder written by save_pretrained")
         return made
 
     def counted(self, source: Any) -> dict[str, int]:
@@ -138,6 +140,10 @@ class Opening(Settings):
         if self.model is None:
             raise UserError(f"{given} needs a model that reads it, and the built-in one reads sums only; give a model folder with --model")
         return source
+
+
+def _has_config(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
 def guarded(recipe: Recipe) -> Recipe:

@@ -17,10 +17,13 @@ from lib.strategy import Strategy
 if TYPE_CHECKING:
     from lib.db import Rows
 
-_MEMBERS = """
+# What was sampled at another law says nothing of the bare model's.
+_BARE = "coalesce(logprobs_at_1, CASE WHEN temperature = 1 AND top_p = 1 THEN logprobs END)"
+
+_MEMBERS = f"""
 SELECT completion_id, group_id, score AS reward, CASE WHEN outcome = 'scored' THEN told ELSE outcome END AS outcome,
     CASE WHEN outcome NOT IN ('correct', 'wrong', 'scored') THEN outcome
-         WHEN len(coalesce(logprobs_at_1, logprobs)) <> len(completion_ids) THEN 'no log-probabilities' END AS reason
+         WHEN coalesce(len({_BARE}), -1) <> len(completion_ids) THEN 'no log-probabilities' END AS reason
 FROM completions JOIN judged($verifier) USING (completion_id)
 LEFT JOIN (SELECT completion_id, outcome AS told FROM said(NULL)) USING (completion_id)
 """
@@ -43,11 +46,11 @@ SELECT completion_id, reward, pass_rate, left(sha256(concat_ws('|', 'group', com
 FROM (SELECT completion_id, group_id, reward FROM members WHERE reason IS NULL) JOIN spread USING (group_id)
 """
 
-_EXAMPLES = """
+_EXAMPLES = f"""
 SELECT example_id, problem_id, group_id, reward, advantage, pass_rate,
     sequence(prompt_ids, completion_ids) AS input_ids, labels(prompt_ids, completion_ids, loss_mask) AS labels,
-    CASE WHEN loss_mask IS NULL THEN coalesce(logprobs_at_1, logprobs)
-         ELSE list_filter(coalesce(logprobs_at_1, logprobs), lambda x, i: loss_mask[i] <> 0) END AS old_logprobs
+    CASE WHEN loss_mask IS NULL THEN {_BARE}
+         ELSE list_filter({_BARE}, lambda x, i: loss_mask[i] <> 0) END AS old_logprobs
 FROM weighed JOIN all_completions USING (completion_id) WHERE reason IS NULL
 """
 
@@ -57,7 +60,7 @@ class GroupAdvantages(Strategy):
 
     The reward is the verdict's score (1 and 0 where it has none). A scorer named as the verifier, such as a reward model,
     decides too; the share of correct is then that of the verifiers with an outcome, 0 without any. Log-probabilities are
-    those at temperature 1 where kept. Reasons: `undecided`, `no verdict`, `no log-probabilities` (one per token is needed;
+    those at temperature 1, as kept or as sampled. Reasons: `undecided`, `no verdict`, `no log-probabilities` (one per token is needed;
     all three are left out of k and the mean), `no rival` (a group of one), `zero variance`.
     """
 

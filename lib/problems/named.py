@@ -57,6 +57,8 @@ def _parts(spec: str) -> tuple[str, str | None]:
 def _class(name: str) -> type[Strategy]:
     found = _class_in(name) if name.isidentifier() else None
     if found is None:
+        if Path(name).exists():
+            raise UserError(f"{name} is no file of problems: these end in {', '.join(SUFFIXES)}, or in one of them and .gz; convert it")
         raise UnknownName("problem set", name, names(), "in lib/problems; for a file of your own give its path")
     return found
 

@@ -77,3 +77,11 @@ def test_a_completion_without_log_probabilities_cannot_be_weighed(tmp_path):
     result = filtered(tmp_path, [GroupAdvantages(kind="dr_grpo")], completions, verdicts)
     assert result.dropped == {"c2": "no log-probabilities"}
     assert in_order(result) == [0.5, -0.5]
+
+
+def test_log_probabilities_of_another_temperature_are_not_the_models_own(tmp_path):
+    completions, verdicts = group([1, 0, 1, 0])
+    for row in completions[:2]:
+        row["temperature"] = 0.7
+    completions[1]["logprobs_at_1"] = [-0.5] * len(completions[1]["completion_ids"])
+    assert filtered(tmp_path, [GroupAdvantages()], completions, verdicts).dropped == {"c0": "no log-probabilities"}
