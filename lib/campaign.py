@@ -26,6 +26,7 @@ from lib.errors import UnknownName, UserError
 from lib.files import read_json, write_json
 from lib.home import Home
 from lib.recipe import Recipe
+from lib.source import parsed
 
 FORMAT = 1
 
@@ -258,7 +259,7 @@ def siblings(recipe_file: Path) -> list[Path]:
     found: list[Path] = []
     waiting = [recipe_file]
     while waiting:
-        tree = ast.parse(waiting.pop().read_bytes())
+        tree = parsed(waiting.pop())
         tops = {a.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         tops |= {(n.module or "").partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
         for top in sorted(tops):

@@ -26,6 +26,7 @@ from typing import Any
 from lib.errors import UserError
 from lib.files import sha256_of
 from lib.seeds import digest
+from lib.source import parsed
 from lib.strategy import UserCode
 
 _LIB = Path(__file__).parent
@@ -127,7 +128,7 @@ def _imports(file: Path, module: str, _changed_at: int) -> tuple[str, ...]:
     """Every module that a source file imports, at its top or nested in functions, with the packages that hold them."""
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
