@@ -66,7 +66,7 @@ class Rows:
         spill: Path,
         *,
         threads: int = 1,
-        memory_limit: str = "2GB",
+        memory_limit: str = "3GB",
     ) -> None:
         """Open `files["problems"]`, `["completions"]`, `["verdicts"]` and `["held_out"]`; one that is missing is empty.
 
