@@ -152,3 +152,33 @@ def test_the_guard_is_changed_or_left_out_by_name_alone():
     assert filter_stages(without) == [["KeepCorrect", "Dedup", "CapPerProblem"]]
     phase = Phase(sampler=Independent(n=2), filters=(KeepCorrect(), own))
     assert guarded(Recipe(phases=(phase,), evaluators=(PassAtK(),))).phases[0].filters == (KeepCorrect(), own)
+
+
+def asked_of(path: Path, count: int, **counts: int) -> Opening:
+    rows = "".join(f'{{"prompt": "what is {n} + {n}?", "answer": "{2 * n}"}}\n' for n in range(count))
+    (path / "own.jsonl").write_text(rows)
+    (path / "model").mkdir(exist_ok=True)
+    (path / "model" / "config.json").write_text("{}")
+    return Opening(problems=str(path / "own.jsonl"), model=str(path / "model"), counts=counts, settings={"trainer.replay": "[]"})
+
+
+def test_a_small_set_of_ones_own_gives_what_it_has_and_what_is_asked_for_stands(tmp_path: Path):
+    opening = asked_of(tmp_path, 240, train=20, gate=6)
+    _, source = opening.preview()
+    counts = opening.counted(source)
+    assert (counts["train"], counts["gate"]) == (20, 6)
+    assert counts["validation"] == source.available("validation") < 400
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts", "said"), [(240, {"gate": 200}, r"and 200 were asked for; --held-out \d+ fits"), (3, {}, "a set of dozens")]
+)
+def test_more_held_out_problems_than_a_file_has_are_refused_beforehand(tmp_path: Path, rows: int, counts: dict[str, int], said: str):
+    opening = asked_of(tmp_path, rows, **counts)
+    with pytest.raises(UserError, match=said):
+        opening.counted(opening.preview()[1])
+
+
+def test_a_folder_that_is_no_model_is_named_before_anything_starts(tmp_path: Path):
+    with pytest.raises(UserError, match=r"has no config\.json; give a folder written by save_pretrained"):
+        Opening(model=str(tmp_path), settings={"trainer.replay": "[]"}).preview()

@@ -44,6 +44,13 @@ def test_a_mistake_is_one_line_with_the_remedy(spec, said):
         named(spec)
 
 
+def test_a_file_of_another_kind_is_told_which_there_are(tmp_path, monkeypatch):
+    (tmp_path / "README.md").write_text("text")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"README.md is no file of problems: these end in .jsonl, .*convert it"):
+        named("README.md")
+
+
 def test_an_unknown_setting_names_the_near_miss():
     with pytest.raises(UnknownName, match="did you mean 'prompt'"):
         named("mine.csv", {"promt": "q"})
