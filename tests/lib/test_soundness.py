@@ -63,6 +63,7 @@ def test_a_reference_that_cannot_exist_is_refused(reference: str, said: str):
 
 @pytest.mark.parametrize("name", ["expert_iteration", "star"])
 def test_an_adopted_base_has_nothing_to_replay_and_the_remedy_works(name: str, tmp_path: Path):
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match=r"replays the examples of 'base'.*--set 'trainer\.replay=\[\]'"):
         Opening(recipe=name, model=str(tmp_path)).preview()
     Opening(recipe=name, model=str(tmp_path), settings={"trainer.replay": "[]"}).preview()
