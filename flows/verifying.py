@@ -20,6 +20,7 @@ from lib.errors import UnknownName, UserError
 from lib.files import read_json, write_json
 from lib.home import Home
 from lib.job import Job, Label, Result
+from lib.opening import OF_PROBLEMS
 from lib.plan import Ground
 from lib.problems.files import FileProblems
 from lib.problems.named import named as problem_set
@@ -38,9 +39,6 @@ from lib.verifiers.code import Code
 
 SHOWN = 20
 """Rows of a list on the screen; `--json` and `--out` have all of them."""
-
-OF_PROBLEMS = "problems."
-"""What a setting of the problem set begins with, among those of the verifiers."""
 
 SOLE_ROUND = 0
 """The round of jobs that belong to no campaign."""

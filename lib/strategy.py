@@ -142,6 +142,17 @@ def load_class(name: str) -> type[Strategy]:
     return found
 
 
+def in_module(module_name: str, method: str) -> type[Strategy] | None:
+    """The strategy of a module: the class that has the module's name in CamelCase and this method; None if there is none."""
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError:
+        return None
+    stem = module_name.rpartition(".")[2]
+    found = getattr(module, "".join(part.capitalize() for part in stem.split("_")), None)
+    return found if isinstance(found, type) and issubclass(found, Strategy) and hasattr(found, method) else None
+
+
 def load(value: Any) -> Any:
     """A strategy from its JSON form; anything else is returned as it is."""
     if isinstance(value, Mapping) and "strategy" in value:

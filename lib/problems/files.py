@@ -8,6 +8,7 @@ hash into validation, gate, test (a twelfth each) and train. The split `all` is 
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class Pool:
     """One line for each training row that a test file has too; the test file keeps it."""
 
 
-class FileProblems(Strategy):
+class FileProblems(Strategy, ABC):
     """Base of the sets that come in files; a subclass says how a raw row becomes a problem."""
 
     task: ClassVar[str]
@@ -50,16 +51,16 @@ class FileProblems(Strategy):
     path: DataFile
     """A file, or a folder with a train and a test file; or `hf:OWNER/NAME` with `@REVISION`, on the hub."""
 
+    @abstractmethod
     def problem(self, raw: Raw) -> dict[str, Any]:
         """A raw row's fields of records.PROBLEMS, at least `prompt`; raises BadRow with the field at fault.
 
         `problem_id`, `task`, `source` and `born_round` are filled in here.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def verifiers(self) -> tuple[Strategy, ...]:
         """What judges a completion of this set."""
-        raise NotImplementedError
 
     def problems(self, split: str, count: int, seed: int, exclude: Container[str] = ()) -> pa.Table:
         """`count` distinct problems of one split in the order of the seed; asking for more keeps those already given.

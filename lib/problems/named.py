@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from lib.errors import UnknownName, UserError
 from lib.hub import HUB
 from lib.problems.reading import SUFFIXES
 from lib.recipe import parsed
-from lib.strategy import Strategy
+from lib.strategy import Strategy, in_module
 
 
 def named(spec: str, settings: Mapping[str, str] | None = None) -> Strategy:
@@ -42,7 +41,8 @@ def whole(spec: str) -> str:
 
 def names() -> list[str]:
     """Every problem set by name."""
-    return sorted(name for name in (module.name for module in pkgutil.iter_modules(problems.__path__)) if _class_in(name))
+    modules = (module.name for module in pkgutil.iter_modules(problems.__path__))
+    return sorted(name for name in modules if in_module(f"lib.problems.{name}", "verifiers"))
 
 
 def _parts(spec: str) -> tuple[str, str | None]:
@@ -55,19 +55,9 @@ def _parts(spec: str) -> tuple[str, str | None]:
 
 
 def _class(name: str) -> type[Strategy]:
-    found = _class_in(name) if name.isidentifier() else None
+    found = in_module(f"lib.problems.{name}", "verifiers") if name.isidentifier() else None
     if found is None:
         if Path(name).exists():
             raise UserError(f"{name} is no file of problems: these end in {', '.join(SUFFIXES)}, or in one of them and .gz; convert it")
         raise UnknownName("problem set", name, names(), "in lib/problems; for a file of your own give its path")
     return found
-
-
-def _class_in(name: str) -> type[Strategy] | None:
-    """The strategy of a module of lib.problems: the class that has the module's name in CamelCase."""
-    try:
-        module = importlib.import_module(f"lib.problems.{name}")
-    except ModuleNotFoundError:
-        return None
-    found = getattr(module, "".join(part.capitalize() for part in name.split("_")), None)
-    return found if isinstance(found, type) and issubclass(found, Strategy) and hasattr(found, "verifiers") else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 from lib import verifiers
 from lib.errors import UnknownName, UserError
 from lib.recipe import parsed
-from lib.strategy import Strategy
+from lib.strategy import Strategy, in_module
 
 
 def judges(names: Iterable[str], own: tuple[Strategy, ...], settings: Mapping[str, str]) -> tuple[Strategy, ...]:
@@ -32,7 +31,8 @@ def judges(names: Iterable[str], own: tuple[Strategy, ...], settings: Mapping[st
 
 def names() -> list[str]:
     """Every verifier by name."""
-    return sorted(module.name for module in pkgutil.iter_modules(verifiers.__path__) if _class_in(module.name))
+    modules = (module.name for module in pkgutil.iter_modules(verifiers.__path__))
+    return sorted(name for name in modules if in_module(f"lib.verifiers.{name}", "verify"))
 
 
 def _made(name: str, kind: type[Strategy], values: Mapping[str, Any]) -> Strategy:
@@ -52,17 +52,7 @@ def _name(verifier: Strategy) -> str:
 
 
 def _class(name: str) -> type[Strategy]:
-    found = _class_in(name) if name.isidentifier() else None
+    found = in_module(f"lib.verifiers.{name}", "verify") if name.isidentifier() else None
     if found is None:
         raise UnknownName("verifier", name, names(), "in lib/verifiers")
     return found
-
-
-def _class_in(name: str) -> type[Strategy] | None:
-    """The strategy of a module of lib.verifiers: the class that has the module's name in CamelCase."""
-    try:
-        module = importlib.import_module(f"lib.verifiers.{name}")
-    except ModuleNotFoundError:
-        return None
-    found = getattr(module, "".join(part.capitalize() for part in name.split("_")), None)
-    return found if isinstance(found, type) and issubclass(found, Strategy) and hasattr(found, "verify") else None

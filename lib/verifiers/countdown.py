@@ -17,13 +17,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lib import records
 from lib.protocols import Engine, Tables
 from lib.strategy import Strategy
 from lib.verifiers.arithmetic import Puzzle, judged, puzzle
-from lib.verifiers.verdicts import Judgement, verdicts_of
+from lib.verifiers.verdicts import Judgement, of_task, verdicts_of
 
 LONGEST = 400
 """Characters of a completion that are read; a longer one is wrong."""
@@ -42,18 +41,14 @@ class Countdown(Strategy):
     task: ClassVar[str] = "countdown"
 
     def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
-        mine = self._applicable(tables)
+        mine = of_task(tables, self.task)
         asked = _questions(tables.problems)
         columns = (mine[name].to_pylist() for name in ("problem_id", "text", "finish_reason"))
         judgements = [_judge(text, finish, asked[problem]) for problem, text, finish in zip(*columns, strict=True)]
         return verdicts_of(mine, self.name, judgements)
 
     def owes(self, tables: Tables) -> int:
-        return self._applicable(tables).num_rows
-
-    def _applicable(self, tables: Tables) -> pa.Table:
-        mine = tables.problems.filter(pc.equal(tables.problems["task"], self.task))["problem_id"]
-        return tables.completions.filter(pc.is_in(tables.completions["problem_id"], mine.combine_chunks()))
+        return of_task(tables, self.task).num_rows
 
 
 def question(prompt: str) -> tuple[tuple[int, ...], int] | None:

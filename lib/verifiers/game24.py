@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lib.protocols import Engine, Tables
 from lib.strategy import Strategy
 from lib.verifiers.arithmetic import judged, puzzle
-from lib.verifiers.verdicts import verdicts_of
+from lib.verifiers.verdicts import of_task, verdicts_of
 
 
 class Game24(Strategy):
@@ -27,7 +26,7 @@ class Game24(Strategy):
     task: ClassVar[str] = "game24"
 
     def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
-        mine = self._applicable(tables)
+        mine = of_task(tables, self.task)
         rows = tables.problems.select(["problem_id", "tests"]).to_pylist()
         asked = {row["problem_id"]: puzzle(row["tests"]) for row in rows}
         columns = (mine[name].to_pylist() for name in ("problem_id", "text", "finish_reason"))
@@ -35,8 +34,4 @@ class Game24(Strategy):
         return verdicts_of(mine, self.name, judgements)
 
     def owes(self, tables: Tables) -> int:
-        return self._applicable(tables).num_rows
-
-    def _applicable(self, tables: Tables) -> pa.Table:
-        mine = tables.problems.filter(pc.equal(tables.problems["task"], self.task))["problem_id"]
-        return tables.completions.filter(pc.is_in(tables.completions["problem_id"], mine.combine_chunks()))
+        return of_task(tables, self.task).num_rows

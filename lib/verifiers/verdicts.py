@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import records, tables
+from lib.protocols import Tables
 
 _SCORES = {"correct": 1.0, "wrong": 0.0}
 
@@ -36,3 +37,9 @@ def verdicts_of(completions: pa.Table, verifier: str, judgements: Sequence[Judge
         }
     )
     return tables.conform(rows, records.VERDICTS)
+
+
+def of_task(tables: Tables, task: str) -> pa.Table:
+    """The completions of a task's problems."""
+    mine = tables.problems.filter(pc.equal(tables.problems["task"], task))["problem_id"]
+    return tables.completions.filter(pc.is_in(tables.completions["problem_id"], mine.combine_chunks()))

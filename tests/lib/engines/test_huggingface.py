@@ -13,22 +13,14 @@ from lib.engines.huggingface import Huggingface
 from lib.errors import UserError
 from lib.protocols import Engine, Machine, Request, Sampled
 from lib.seeds import seed_of
-from lib.small_model import SmallLlama
 
 LENGTHS = (3, 9, 9, 5, 14, 1, 20)
 """Prompt lengths of `requests`: ragged, and not in order."""
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random model with weights large enough that its distributions are far from uniform and depend on the context."""
-    start, out = tmp_path_factory.mktemp("start"), tmp_path_factory.mktemp("model")
-    SmallLlama(hidden_size=32, layers=2, heads=2, intermediate_size=48).build(start, seed=9)
-    model = models.load_model(start, dtype="float32", device="cpu")
-    for parameter in model.parameters():
-        parameter.data *= 16 if parameter.dim() == 2 else 1
-    models.save(model, start, out)
-    return out
+def folder(served_folder: Path) -> Path:
+    return served_folder
 
 
 @pytest.fixture(scope="module")
