@@ -150,7 +150,7 @@ class PlainDesk:
         return ground_of(self.folder, self.campaign, problems, self.held_out, number, attempt)
 
     def record(self, number: int, attempt: int) -> Any:
-        from lib.campaign import RoundRecord
+        from lib.round_record import RoundRecord
 
         return RoundRecord(self.folder.name, number, attempt, start=dict(self.ground(number, attempt).models["previous"]))
 

@@ -8,13 +8,15 @@ from prefect import flow
 
 from flows.phases import run_phases
 from lib import models, opened
-from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
+from lib.campaign import CampaignFolder
+from lib.campaign_settings import Campaign, ProblemPlan
 from lib.home import Home
 from lib.job import Job, Label
 from lib.opening import WARM_PROBLEMS, Opening
 from lib.plan import Ground
 from lib.problems.countdown import Countdown
 from lib.recipe import Recipe
+from lib.round_record import RoundRecord
 from lib.small_model import TEXT, SmallLlama
 from lib.soundness import external_models
 from lib.strategy import Strategy

@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from flows import cli_looking
+from flows.options import SEED, AsJson, Count, HeldOut, Model, Name, Numbers, Problems, Rounds, Settings, Wait
+
 app = typer.Typer(
     name="roundhouse",
     help="Language models that improve themselves in rounds: sample, verify, filter, train, evaluate.",
@@ -18,21 +21,7 @@ app = typer.Typer(
 )
 models = typer.Typer(name="model", help="Models: make the built-in one.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models)
-
-SEED = "Seed of the base model and of all that rounds draw (the problems are the same for every seed)"
-
-Name = Annotated[str, typer.Argument(help="The campaign's name.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a setting of the recipe: sampler.n=16. Repeatable.")]
-Rounds = Annotated[int | None, typer.Option(help="How many rounds in all; 3 for a new campaign.", min=0)]
-Numbers = Annotated[int | None, typer.Option(help="Numbers in a built-in problem: 3, 4 or 5; 3 unless given.", min=3, max=5)]
-Problems = Annotated[
-    str | None, typer.Option(help="A problem set: NAME:PATH, such as gsm8k:FOLDER, or a file; the built-in Countdown unless given.")
-]
-Count = Annotated[int | None, typer.Option(help="Training problems a round; 2500 unless given.", min=1)]
-HeldOut = Annotated[int | None, typer.Option(help="Problems of validation and of test; twice as many for the gate.", min=2)]
-Model = Annotated[str | None, typer.Option(help="A model folder to start from; the built-in model unless given.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait while another process runs the campaign, instead of saying so.")]
+app.add_typer(cli_looking.app)
 
 
 @app.command()
@@ -151,54 +140,6 @@ def verify(
     from flows import verifying
 
     verifying.verify(verifying.Asked(completions, problems, verifier or [], settings or [], column or [], out), as_json)
-
-
-@app.command()
-def status(name: Annotated[str | None, typer.Argument(help="One campaign; all unless given.")] = None, as_json: AsJson = False) -> None:
-    """Show campaigns, or the rounds of one."""
-    from flows import showing
-
-    showing.status(name, as_json)
-
-
-@app.command()
-def recipes(as_json: AsJson = False) -> None:
-    """List the recipes that come with roundhouse."""
-    from flows import showing
-
-    showing.recipes(as_json)
-
-
-@app.command()
-def lineage(
-    kind: Annotated[str, typer.Argument(help="model, example, completion or problem.")],
-    found: Annotated[str, typer.Argument(metavar="ID", help="An id or its beginning; for a model also CAMPAIGN or CAMPAIGN:ROUND.")],
-    as_json: AsJson = False,
-) -> None:
-    """Walk from a model to what it learned from, and from a problem to the models that learned from it."""
-    from flows import showing
-
-    showing.lineage(kind, found, as_json)
-
-
-@app.command()
-def query(
-    sql: Annotated[str | None, typer.Argument(help="SQL over the ledger, or the name of a named query; the list unless given.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Most rows to print.", min=1)] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Ask the ledger: read-only SQL over every artifact."""
-    from flows import showing
-
-    showing.query(sql, limit, as_json)
-
-
-@app.command()
-def publish() -> None:
-    """Take to MLflow what waits in the outbox."""
-    from flows import showing
-
-    showing.publish()
 
 
 @models.command("new")

@@ -13,7 +13,8 @@ from flows.begin import open_campaign
 from lib import campaign as campaigns
 from lib import events
 from lib import home as homes
-from lib.campaign import Campaign, CampaignFolder, RoundRecord
+from lib.campaign import CampaignFolder
+from lib.campaign_settings import Campaign
 from lib.environment import quiet_environment
 from lib.home import Home
 from lib.job import Label, Result
@@ -21,6 +22,7 @@ from lib.opening import Opening
 from lib.plan import Ground
 from lib.publisher import Publisher
 from lib.recipe import Recipe
+from lib.round_record import RoundRecord
 from lib.strategy import UserCode
 from tasks.announce import announce_campaign, announce_round, round_event, show_progress
 from tasks.problems import held_out, training

@@ -9,11 +9,12 @@ from typing import Any
 from flows.desk import ground_of
 from flows.phases import run_phases
 from lib import keys
-from lib.campaign import CampaignFolder, RoundRecord
+from lib.campaign import CampaignFolder
 from lib.errors import DamagedArtifact
 from lib.job import Job
 from lib.recipe import Recipe
 from lib.records import TABLES
+from lib.round_record import RoundRecord
 from lib.store import Publication
 from lib.strategy import UserCode
 from tasks.evaluate import evaluate

@@ -8,7 +8,7 @@ from prefect import flow
 
 from flows.desk import Desk
 from flows.round import evaluate_round, measure, run_round
-from lib.campaign import RoundRecord
+from lib.round_record import RoundRecord
 from tasks.announce import announce_end, announce_metrics
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lib import plan
-from lib.campaign import RoundRecord
 from lib.job import Result
 from lib.plan import Ground
 from lib.recipe import Recipe
+from lib.round_record import RoundRecord
 from tasks.filter import filter
 from tasks.sample import sample
 from tasks.train import train

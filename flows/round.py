@@ -11,9 +11,9 @@ from prefect.runtime import flow_run
 
 from flows.desk import Desk
 from flows.phases import run_phases
-from lib.campaign import RoundRecord
 from lib.job import Result
 from lib.plan import Ground
+from lib.round_record import RoundRecord
 from tasks.evaluate import evaluate, items, metric_rows
 from tasks.stage import Finished
 

@@ -9,9 +9,10 @@ from flows.terminal import console, print_json, show
 from lib import campaign as campaigns
 from lib import comparison as compared
 from lib import home as homes
-from lib.campaign import CampaignFolder, RoundRecord
+from lib.campaign import CampaignFolder
 from lib.errors import RoundhouseError, UserError
 from lib.home import Home
+from lib.round_record import RoundRecord
 
 
 def status(name: str | None, as_json: bool) -> None:

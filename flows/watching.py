@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 from flows.showing import spoken
 from flows.terminal import Bars, bars
-from lib.campaign import CampaignFolder, RoundRecord
+from lib.campaign import CampaignFolder
 from lib.comparison import METRICS
 from lib.errors import UserError
 from lib.home import Home
+from lib.round_record import RoundRecord
 
 POLL_SECONDS = 0.3
 

@@ -15,90 +15,22 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from lib import holding
+from lib.campaign_settings import FORMAT, Campaign
 from lib.errors import UnknownName, UserError
 from lib.files import read_json, write_json
 from lib.home import Home
 from lib.recipe import Recipe
+from lib.round_record import RoundRecord
 from lib.source import parsed
 
-FORMAT = 1
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-
-SPLITS = ("train", "validation", "gate", "test")
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemPlan:
-    """Which problems a campaign uses: a source's settings and how many of each split."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    source: dict[str, Any]
-    counts: dict[str, int]
-    seed: int = 0
-    exclude: tuple[str, ...] = ()
-    """References to problems that the base model was trained on; no round draws them again."""
-    fresh: bool = True
-    """Whether each round trains on the next problems of the split, or all on the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Campaign:
-    """What is fixed about a campaign when it is made."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    name: str
-    recipe_name: str
-    recipe: dict[str, Any]
-    seed: int
-    problems: ProblemPlan
-    base: dict[str, str]
-    """Role → model digest of the starting models."""
-    replay: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Reference → the examples that its model was trained on before this campaign."""
-    external: dict[str, dict[str, str]] = field(default_factory=dict)
-    """`external:PATH` → role → model digest."""
-    rounds: int = 3
-    attempts: int = 1
-    """How often a round that the gate rejected is tried before the campaign goes on."""
-    opening: dict[str, Any] = field(default_factory=dict)
-    """What was asked for when it began (lib.opened), so that the same command can be told from another."""
-    format: int = FORMAT
-
-
-@dataclass(slots=True)
-class RoundRecord:
-    """What one attempt at a round did; written after every stage."""
-
-    campaign: str
-    round: int
-    attempt: int
-    state: str = "running"  # running, accepted, rejected
-    start: dict[str, str] = field(default_factory=dict)
-    """Role → the model that the round's `previous` was."""
-    made: dict[str, str] = field(default_factory=dict)
-    """Role → the model that the round made."""
-    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Stage path → verb, jobs (label, key, version, digest, reused), made and read references."""
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    decision: dict[str, Any] | None = None
-    flow_run: str = ""
-    event: str = ""
-    """Id of the round's event in the lineage."""
-    supersedes: str = ""
-    """Event id of the round that this one is a rerun of."""
-    revision: int = 0
-    """How often reruns had changed the campaign's past when this round was decided."""
-    seconds: float = 0.0
 
 
 class CampaignFolder:

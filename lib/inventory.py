@@ -14,10 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from lib import models, seeds
-from lib.campaign import RoundRecord
 from lib.files import read_json
 from lib.home import Home
 from lib.records import METRICS, TABLES
+from lib.round_record import RoundRecord
 
 _TEXT, _COUNT = pa.string(), pa.int64()
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from lib import recipe as recipes
 from lib import seeds
-from lib.campaign import Campaign, siblings
+from lib.campaign import siblings
+from lib.campaign_settings import Campaign
 from lib.errors import UserError
 from lib.files import sha256_of
 from lib.opening import COUNTS, Opening

@@ -10,10 +10,11 @@ from prefect.artifacts import create_progress_artifact, create_table_artifact, u
 from prefect.context import FlowRunContext
 
 from lib import events, seeds, tables
-from lib.campaign import Campaign, RoundRecord
+from lib.campaign_settings import Campaign
 from lib.home import Home
 from lib.job import Label
 from lib.records import TABLES
+from lib.round_record import RoundRecord
 from tasks.workshop import Workshop
 
 _progress: ContextVar[dict[str, UUID] | None] = ContextVar("_progress", default=None)

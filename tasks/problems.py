@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.campaign import ProblemPlan
+from lib.campaign_settings import ProblemPlan
 from lib.job import Job, Label
 from tasks.publish import publish
 from tasks.workshop import Workshop

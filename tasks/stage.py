@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lib.campaign import RoundRecord
 from lib.job import Result
 from lib.records import TABLES
+from lib.round_record import RoundRecord
 from tasks.workshop import Done
 
 

@@ -8,9 +8,11 @@ import shutil
 from dataclasses import dataclass, field, replace
 
 from lib import keys, models, records, seeds, tables
-from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
+from lib.campaign import CampaignFolder
+from lib.campaign_settings import Campaign, ProblemPlan
 from lib.files import write_json
 from lib.home import Home
+from lib.round_record import RoundRecord
 from lib.store import Store
 from tests.filter_stage import completion, problem, verdict
 

@@ -10,10 +10,12 @@ import pytest
 from flows.asking import Asked
 from flows.planning import plan
 from lib import opened
-from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
+from lib.campaign import CampaignFolder
+from lib.campaign_settings import Campaign, ProblemPlan
 from lib.errors import UserError
 from lib.home import Home
 from lib.opening import Opening
+from lib.round_record import RoundRecord
 
 SMALL = Asked("one", settings=["trainer.steps=4"], seed=0, count=40, held_out=8, warm_steps=30, rounds=2)
 

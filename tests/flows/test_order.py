@@ -8,8 +8,10 @@ import pytest
 
 from flows.desk import Desk, ground_of
 from flows.improve import next_round
-from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
+from lib.campaign import CampaignFolder
+from lib.campaign_settings import Campaign, ProblemPlan
 from lib.home import Home
+from lib.round_record import RoundRecord
 
 BASE, ONE, TWO, THREE = ({"policy": name} for name in ("b", "m1", "m2", "m3"))
 

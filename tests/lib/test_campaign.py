@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from lib import campaign as campaigns
-from lib.campaign import Campaign, CampaignFolder, ProblemPlan, RoundRecord
+from lib.campaign import CampaignFolder
+from lib.campaign_settings import Campaign, ProblemPlan
 from lib.errors import Held, UnknownName, UserError
 from lib.home import Home
+from lib.round_record import RoundRecord
 
 
 def begun(home: Home, name: str = "one") -> CampaignFolder:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lib import opened
-from lib.campaign import Campaign, ProblemPlan
+from lib.campaign_settings import Campaign, ProblemPlan
 from lib.errors import UserError
 from lib.opening import Opening
 
