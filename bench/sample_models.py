@@ -78,7 +78,7 @@ def prepare_geometric(folder: Path, task: str, count: int, limit: int) -> list[l
     SmallLlama().build(folder / "tokenizer", seed=1)
     torch.manual_seed(1)
     tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": EOS}
-    config = LlamaConfig(**SHAPES[task], vocab_size=VOCABULARY, max_position_embeddings=256, **tokens)
+    config = LlamaConfig(**SHAPES[task], vocab_size=VOCABULARY, max_position_embeddings=limit + 64, **tokens)
     model = LlamaForCausalLM(config).eval()
     with torch.no_grad():
         model.model.embed_tokens.weight[:, 0] = 1.0

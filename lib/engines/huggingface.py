@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from lib import models
 from lib.engines.stops import Watch, before
@@ -24,6 +25,8 @@ POSITIONS_ON_CPU, POSITIONS = 24_576, 262_144
 
 class Huggingface(Strategy):
     """A transformers model in this process."""
+
+    continues: ClassVar[bool] = True
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights and activations; log-probabilities are always computed in float32."""
@@ -95,12 +98,10 @@ class HuggingfaceEngine:
             done += rows
             report(done, total)
 
-        results: list[list[Sampled]] = [[] for _ in requests]
-        for batch in batches(requests, self._rows or self._fitting_rows(longest + max_new_tokens)):
-            sampled = iter(decoding.sample_batch(self._model, [request for _, request in batch], law, finished))
-            for place, request in batch:
-                results[place].extend(self._read(next(sampled)) for _ in request.seeds)
-        return results
+        rows = self._rows or self._fitting_rows(longest + max_new_tokens)
+        found = decoding.sample_batches(self._model, batches(requests, rows), law, finished)
+        each = iter(range(total))
+        return [[self._read(found[next(each)]) for _ in request.seeds] for request in requests]
 
     def _read(self, sampled: Sampled) -> Sampled:
         """The completion with its text up to the stop string, where there may be one."""
@@ -143,21 +144,22 @@ class HuggingfaceEngine:
 
 
 def batches(requests: Sequence[Request], rows: int) -> Iterator[list[tuple[int, Request]]]:
-    """Requests with their places, longest prompts first, in batches of at most `rows` seeds.
+    """Requests, each with the place of its first seed among all seeds, longest prompts first, at most `rows` seeds a batch.
 
     Like lengths together need little padding; the longest first meets a lack of memory at once. A request is cut only
     where it alone has more seeds than a batch has rows.
     """
+    firsts = list(itertools.accumulate((len(request.seeds) for request in requests), initial=0))
     batch: list[tuple[int, Request]] = []
     held = 0
     for place in sorted(range(len(requests)), key=lambda place: -len(requests[place].prompt_ids)):
         request = requests[place]
         for start in range(0, len(request.seeds), rows):
-            piece = Request(request.prompt_ids, request.seeds[start : start + rows])
+            piece = replace(request, seeds=request.seeds[start : start + rows])
             if held + len(piece.seeds) > rows:
                 yield batch
                 batch, held = [], 0
-            batch.append((place, piece))
+            batch.append((firsts[place] + start, piece))
             held += len(piece.seeds)
     if batch:
         yield batch

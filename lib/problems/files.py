@@ -20,7 +20,7 @@ from lib import records, seeds
 from lib.datafile import DataFile, digest
 from lib.errors import BadProblems, UnknownName
 from lib.hub import HUB
-from lib.problems.reading import BadRow, Fault, Raw, read
+from lib.raw_rows import BadRow, Fault, Raw, read
 from lib.strategy import Strategy
 
 SPLITS = ("validation", "gate", "test", "train", "all")

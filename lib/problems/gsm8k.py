@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from lib import records
 from lib.problems.files import FileProblems
-from lib.problems.reading import BadRow, Raw
+from lib.raw_rows import BadRow, Raw
 from lib.strategy import Strategy
 from lib.verifiers.answer import Answer
 

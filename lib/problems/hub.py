@@ -7,7 +7,7 @@ from typing import Any
 
 from lib import hub
 from lib.errors import BadProblems
-from lib.problems.reading import Fault, Raw
+from lib.raw_rows import Fault, Raw
 
 BATCH = 1000
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from lib import records
 from lib.problems.files import FileProblems
-from lib.problems.reading import Raw
+from lib.raw_rows import Raw
 from lib.strategy import Strategy
 from lib.verifiers.code import Code
 

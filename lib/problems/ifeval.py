@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lib import records
 from lib.problems.files import FileProblems
-from lib.problems.reading import BadRow, Raw
+from lib.raw_rows import BadRow, Raw
 from lib.seeds import canonical
 from lib.strategy import Strategy
 from lib.verifiers.instruction_types import BadInstruction, instruction

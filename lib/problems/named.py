@@ -10,7 +10,7 @@ from typing import Any
 from lib import problems
 from lib.errors import UnknownName, UserError
 from lib.hub import HUB
-from lib.problems.reading import SUFFIXES
+from lib.raw_rows import SUFFIXES
 from lib.recipe import parsed
 from lib.strategy import Strategy, in_module
 

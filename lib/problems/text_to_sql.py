@@ -18,7 +18,7 @@ from lib import records
 from lib.datafile import DataFile
 from lib.errors import BadProblems
 from lib.problems.files import FileProblems
-from lib.problems.reading import BadRow, Raw
+from lib.raw_rows import BadRow, Raw
 from lib.seeds import canonical
 from lib.strategy import Strategy
 from lib.verifiers import postgres_dump

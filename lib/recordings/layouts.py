@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lib.problems.reading import BadRow, Fault, Raw
+from lib.raw_rows import BadRow, Fault, Raw
 from lib.recordings.columns import Layout, boolean, number
 
 _MARKERS = re.compile(r"(?:<\|[A-Za-z_]{1,40}\|>|</s>|<eos>|<end_of_turn>|<pad>)\s*\Z")

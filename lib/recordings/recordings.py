@@ -22,7 +22,7 @@ import pyarrow as pa
 from lib import records, tables
 from lib.datafile import DataFile, digest
 from lib.errors import BadProblems
-from lib.problems.reading import Fault, Raw, read
+from lib.raw_rows import Fault, Raw, read
 from lib.recordings.columns import Columns, layout_of
 from lib.recordings.finding import Finder
 from lib.recordings.layouts import Recording, recordings_of

@@ -41,8 +41,9 @@ _BUILT = {
 """Type → the arguments that make an equal value."""
 
 
-def _clock(value: Any) -> tuple[int, int, int, int]:
-    return value.hour, value.minute, value.second, value.microsecond
+def _clock(value: Any) -> tuple[int, int, int, int, int]:
+    """Last the fold, which is no argument by position."""
+    return value.hour, value.minute, value.second, value.microsecond, value.fold
 
 
 def encode(value: Any, export: Callable[[Any], bytes]) -> bytes:
@@ -145,4 +146,5 @@ def _read_items(sign: bytes, count: int, body: bytes, at: int, resolve: Callable
 def _make(module: str, name: str, *arguments: Any) -> Any:
     if (module, name) not in _BUILT:
         raise ValueError("no such type")
-    return getattr(__import__(module), name)(*arguments)
+    make = getattr(__import__(module), name)
+    return make(*arguments[:-1], fold=arguments[-1]) if name in ("datetime", "time") else make(*arguments)

@@ -63,9 +63,9 @@ def environment(home: Home, server: str | None, **more: str) -> dict[str, str]:
 def run(home: Home, server: str) -> Run:
     """Run `roundhouse WORDS` in this test's home and return what became of it."""
 
-    def run_words(*words: str, cwd: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:
+    def run_words(*words: str, cwd: Path = ROOT, seconds: float = 280, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command(home, *words), env=environment(home, server, **more), cwd=cwd, capture_output=True, text=True, timeout=280
+            command(home, *words), env=environment(home, server, **more), cwd=cwd, capture_output=True, text=True, timeout=seconds
         )
 
     return run_words

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,22 @@ def test_a_completion_does_not_depend_on_the_rest_of_the_batch(engine):
 def test_completions_and_their_order_do_not_depend_on_the_rows_of_a_batch(engine, folder, rows):
     small = Huggingface().open(folder, "m", Machine(micro_batch=rows))
     assert ids(sample(small, requests())) == ids(sample(engine, requests()))
+
+
+def test_the_last_rows_of_several_batches_go_on_together(folder, monkeypatch):
+    alone = Huggingface().open(folder, "m", Machine(micro_batch=20))
+    passes = []
+    monkeypatch.setattr(alone._model, "forward", lambda *a, forward=alone._model.forward, **k: (passes.append(1), forward(*a, **k))[1])
+    asked = [Request(one.prompt_ids, tuple(seed_of("many", place, i) for i in range(20))) for place, one in enumerate(requests())]
+    apart = [sample(alone, [one], max_new_tokens=60)[0] for one in asked]
+    alone_passes = len(passes)
+    together = sample(alone, asked, max_new_tokens=60)  # 7 batches of 20
+    assert ids(together) == ids(apart)
+    for one, other in zip(chain.from_iterable(together), chain.from_iterable(apart), strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+        assert one.logprobs_at_1 == pytest.approx(other.logprobs_at_1, abs=1e-5)
+        assert (one.finish_reason, one.entropy_mean) == (other.finish_reason, pytest.approx(other.entropy_mean, abs=1e-5))
+    assert len(passes) - alone_passes < 0.8 * alone_passes
 
 
 def test_the_first_completions_do_not_depend_on_how_many_follow(engine):

@@ -1,5 +1,7 @@
+import datetime
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lib.sandboxed.channel import Broken
@@ -29,6 +31,8 @@ def refuse(*_):
 
 
 @given(values)
+@example(datetime.datetime(2000, 1, 1, fold=1))
+@example(datetime.time(1, fold=1))
 def test_a_plain_value_comes_back_equal_and_of_its_type(value):
     back = decode(encode(value, refuse), refuse)
     assert back == value

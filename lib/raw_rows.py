@@ -1,4 +1,4 @@
-"""Rows of problem files: JSONL, JSON, CSV, TSV and Parquet, gzipped or not, each with the place where it stands.
+"""Rows of files of problems and of completions: JSONL, JSON, CSV, TSV and Parquet, gzipped or not, each with the place where it stands.
 
 A row that cannot be read is a `Fault` among the rows and the others survive; a file that cannot be read at all raises.
 """

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import BadProblems
-from lib.problems.reading import Fault, Raw, read
+from lib.raw_rows import Fault, Raw, read
 
 ROWS = [{"question": "1,5", "answer": "6"}, {"question": "2\n3", "answer": "5"}]
 JSONL = '{"question": "1,5", "answer": "6"}\n\n{"question": "2\\n3", "answer": "5"}\n'
