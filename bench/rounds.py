@@ -66,14 +66,15 @@ def report(found: dict[int, dict[str, Any]]) -> None:
     print("\n| seed | campaign | model | pass@1 | pass@8 | greedy |\n|---|---|---|---|---|---|")
     for seed, values in found.items():
         for row in values["test"]:
-            print(
-                f"| {seed} | {row['campaign'].partition('-')[2]} | {row['model']} | {row['pass@1']} | {row['pass@8']} | {row['greedy']} |"
-            )
+            model = f"round {row['round']}" if row["round"] else "base"
+            figures = (row["figures"][metric] for metric in ("pass_at_1", "pass_at_8", "greedy_accuracy"))
+            cells = (row["campaign"].partition("-")[2], model, *(f"{found['value']:.3f} ± {found['stderr']:.3f}" for found in figures))
+            print(f"| {seed} | " + " | ".join(cells) + " |")
     print("\n| seed | difference | metric | value | 95 % from | to | problems |\n|---|---|---|---|---|---|---|")
     for seed, values in found.items():
         for row in values["differences"]:
-            cells = (row[name] for name in ("difference", "metric", "value", "95 % from", "to", "problems"))
-            print(f"| {seed} | " + " | ".join(str(cell) for cell in cells) + " |")
+            numbers = (f"{row[name]:+.3f}" for name in ("difference", "low", "high"))
+            print(f"| {seed} | {row['what']} | {row['metric']} | " + " | ".join(numbers) + f" | {row['n']} |")
 
 
 def same(home: Path, seed: int, options: list[str]) -> bool:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
 from flows.phases import run_phases
+from flows.stopping import passed, stopped
 from lib import models, opened
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign, ProblemPlan
+from lib.errors import BudgetSpent
 from lib.home import Home
 from lib.job import Job, Label
 from lib.opening import WARM_PROBLEMS, Opening
@@ -29,10 +33,14 @@ def open_campaign(folder: CampaignFolder, opening: Opening, recipe: Recipe, sour
     """Make or adopt the base model and write campaign.json; stopped half-way, the same call goes on."""
 
     @flow(name="begin", flow_run_name=folder.name)
-    def begin() -> None:
-        _open(folder, opening, recipe, source, shop)
+    def begin() -> dict[str, Any] | State[Any]:
+        try:
+            _open(folder, opening, recipe, source, shop)
+        except BudgetSpent as spent:
+            return stopped(spent, folder)
+        return {}
 
-    begin()
+    passed(begin())
 
 
 def _open(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Strategy, shop: Workshop) -> None:

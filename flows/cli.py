@@ -9,8 +9,23 @@ from typing import Annotated
 
 import typer
 
-from flows import cli_looking
-from flows.options import SEED, AsJson, Count, HeldOut, Model, Name, Numbers, Problems, Rounds, Settings, Wait
+from flows import cli_looking, cli_scheduling
+from flows.options import (
+    SEED,
+    AsJson,
+    BudgetSeconds,
+    BudgetTokens,
+    Count,
+    HeldOut,
+    Model,
+    Name,
+    Numbers,
+    Problems,
+    Rounds,
+    RoundSettings,
+    Settings,
+    Wait,
+)
 
 app = typer.Typer(
     name="roundhouse",
@@ -21,6 +36,7 @@ app = typer.Typer(
 )
 models = typer.Typer(name="model", help="Models: make the built-in one.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models)
+app.add_typer(cli_scheduling.app)
 app.add_typer(cli_looking.app)
 
 
@@ -39,6 +55,8 @@ def improve(
     attempts: Annotated[int | None, typer.Option(help="How often a rejected round is tried.", min=1)] = None,
     numbers: Numbers = None,
     same_problems: Annotated[bool, typer.Option("--same-problems", help="Train every round on the same problems.")] = False,
+    budget_seconds: BudgetSeconds = None,
+    budget_tokens: BudgetTokens = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would run, and what it would cost; run nothing.")] = False,
     remake: Annotated[bool, typer.Option("--remake", help="Make lost results again even where they will differ.")] = False,
     wait: Wait = False,
@@ -54,7 +72,9 @@ def improve(
     if plan:
         planning.plan(asked, as_json)
     else:
-        running.improve(asked, wait=wait, remake=remake, as_json=as_json)
+        from lib.budget import Budget
+
+        running.improve(asked, Budget(budget_seconds, budget_tokens), wait=wait, remake=remake, as_json=as_json)
 
 
 @app.command()
@@ -110,16 +130,18 @@ def demo(seed: Annotated[int, typer.Option(help=f"{SEED}.")] = 0, as_json: AsJso
 def rerun(
     name: Name,
     number: Annotated[int, typer.Option("--round", help="Which round.", min=1)],
-    stage: Annotated[str, typer.Option("--from", help="The stage to run again: train, or PHASE/STAGE.")],
+    stage: Annotated[str | None, typer.Option("--from", help="The stage to run again: train, PHASE/STAGE, or evaluate.")] = None,
+    phase: Annotated[str | None, typer.Option(help="The phase of that stage, where several have it.")] = None,
+    settings: RoundSettings = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say for every stage whether it would be reused or run, and why.")] = False,
     remake: Annotated[bool, typer.Option("--remake", help="Make lost results again even where they will differ.")] = False,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a round again from one of its stages; what comes out the same is reused."""
-    from flows import running
+    """Run a round again, from one of its stages or with other settings; what comes out the same is reused."""
+    from flows import rerunning
 
-    running.rerun(name, number, stage, dry_run=dry_run, remake=remake, wait=wait, as_json=as_json)
+    rerunning.rerun(rerunning.Asked(name, number, stage, phase, settings or []), dry_run=dry_run, remake=remake, wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -140,6 +162,18 @@ def verify(
     from flows import verifying
 
     verifying.verify(verifying.Asked(completions, problems, verifier or [], settings or [], column or [], out), as_json)
+
+
+@app.command()
+def gc(
+    keep: Annotated[int, typer.Option(help="Rounds of every campaign, the last ones, that stay whole.", min=0)] = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what could go; remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove weights that no champion, no recent round and no recipe needs; tables and records stay."""
+    from flows import collecting
+
+    collecting.gc(keep, dry_run=dry_run, as_json=as_json)
 
 
 @models.command("new")
@@ -178,12 +212,14 @@ def main() -> None:
 
 
 def trouble(error: OSError) -> str | None:
-    """A disk that is full or may not be used, in one line; None for what is no trouble of the user's."""
-    where = error.filename or os.environ.get("ROUNDHOUSE_HOME") or "data"
+    """A disk that is full or may not be used, or has something in the way, in one line; None for what is no trouble of the user's."""
+    where = error.filename2 or error.filename or os.environ.get("ROUNDHOUSE_HOME") or "data"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk that holds {where} is full; free some space and run the same command again"
     if error.errno in (errno.EROFS, errno.EACCES):
         return f"{where}: {error.strerror}; make it accessible to you, or set ROUNDHOUSE_HOME to a folder that can be written"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return f"{where}: {error.strerror}; something stands where roundhouse keeps a file or a folder of its own: move it away"
     return None
 
 

@@ -6,17 +6,34 @@ from typing import Annotated
 
 import typer
 
-from flows.options import AsJson
+from flows.options import AsJson, Name
 
 app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()
-def status(name: Annotated[str | None, typer.Argument(help="One campaign; all unless given.")] = None, as_json: AsJson = False) -> None:
-    """Show campaigns, or the rounds of one."""
-    from flows import showing
+def status(
+    name: Annotated[str | None, typer.Argument(help="One campaign, with its rounds; all unless given.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Redraw until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show where campaigns stand: what runs, how far it is, and what comes next."""
+    from flows import status as shown
 
-    showing.status(name, as_json)
+    shown.status(name, watch=watch, as_json=as_json)
+
+
+@app.command()
+def explain(
+    name: Name,
+    number: Annotated[int, typer.Option("--round", help="Which round; 0 is the base model.", min=0)],
+    stage: Annotated[str | None, typer.Option(help="One stage or phase, or PHASE/STAGE; all unless given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say of every stage of a past round whether it was reused or ran, why, when, and what it cost."""
+    from flows import explaining
+
+    explaining.explain(name, number, stage, as_json)
 
 
 @app.command()

@@ -9,16 +9,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from flows.at_work import Work
 from flows.begin import open_campaign
 from lib import campaign as campaigns
-from lib import events
+from lib import ending, events
 from lib import home as homes
+from lib.artifacts import Artifacts
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign
 from lib.environment import quiet_environment
 from lib.home import Home
 from lib.job import Label, Result
 from lib.opening import Opening
+from lib.overrides import applied
 from lib.plan import Ground
 from lib.publisher import Publisher
 from lib.recipe import Recipe
@@ -37,6 +40,9 @@ PAGE_SECONDS = 2.0
 PUBLISH_SECONDS = 60.0
 """How long a command that is done waits for MLflow to take what is left; after that the outbox keeps it."""
 
+INTERRUPTED_SECONDS = 3.0
+"""How long one does that was interrupted."""
+
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +56,7 @@ class Desk:
         self.shop = shop
         self.publisher = publisher
         self.campaign: Campaign = folder.load()
-        self.recipe = Recipe.model_validate(self.campaign.recipe)
+        self.recipe = folder.recipe()
         self.held_out = held_out(self.campaign.problems, folder.name, shop)
         announce_campaign(self.campaign, folder.home)
         publisher.kick()
@@ -71,7 +77,7 @@ class Desk:
         folder = CampaignFolder(home, name)
         if opening is None:
             folder.load()  # says so at once where there is no such campaign
-        with folder.hold(wait=wait), _publishing(home) as publisher:
+        with folder.hold(wait=wait), ending.noted(folder.path), _publishing(home) as publisher:
             UserCode.allow(folder.code)
             resolved = opening.resolve(folder) if opening is not None and not folder.exists else None
             with Workshop.opened(home, code_root=folder.code, notice=Teller(folder), **settings) as shop:
@@ -83,10 +89,14 @@ class Desk:
                 finally:
                     cls.current = None
 
-    def ground(self, number: int, attempt: int) -> Ground:
-        """What a round stands on."""
+    def ground(self, number: int, attempt: int, overrides: Mapping[str, str] | None = None) -> Ground:
+        """What a round stands on, with what was changed for it alone."""
         problems = training(self.campaign.problems, number, self.folder.name, self.shop)
-        return ground_of(self.folder, self.campaign, problems, self.held_out, number, attempt)
+        return ground_of(self.folder, applied(self.campaign, overrides or {}), problems, self.held_out, number, attempt)
+
+    def recipe_of(self, record: RoundRecord) -> Recipe:
+        """The recipe that a round runs: the campaign's, with what a rerun changed for it."""
+        return Recipe.model_validate(applied(self.campaign, record.overrides).recipe)
 
     def save(self, record: RoundRecord) -> None:
         """Keep a round that still runs; a rerun is kept beside the record that it may supersede."""
@@ -130,7 +140,7 @@ class Desk:
             stale = []
         for record in reversed(stale):
             self.folder.set_aside(record)
-        if stale or any("evaluate/test" not in record.stages for record in finished):
+        if stale or any(_is_owed_figures(record, self.folder) for record in finished):
             self.folder.set_test_aside()
         return [record.round for record in stale]
 
@@ -140,6 +150,7 @@ class Teller:
 
     def __init__(self, folder: CampaignFolder) -> None:
         self._folder = folder
+        self._work = Work()
         self._told = 0.0
         self._showed = time.monotonic()
         self._shown: set[str] = set()
@@ -147,11 +158,11 @@ class Teller:
     def __call__(self, label: Label, done: int, total: int) -> None:
         now = time.monotonic()
         share = (label.shard + done / max(total, 1)) / label.shards
-        if now - self._told < PROGRESS_SECONDS and share < 1:
+        begins = self._work.hear(label, done, total)
+        if now - self._told < PROGRESS_SECONDS and share < 1 and not begins:
             return
         self._told = now
-        where = {"round": label.round, "attempt": label.attempt, "stage": label.stage_path}
-        self._folder.write_progress({**where, "share": round(share, 4)})
+        self._folder.write_progress({**self._work.facts(label), "share": round(share, 4)})
         begun = label.stage_path in self._shown
         if begun if share >= 1 else now - self._showed >= PAGE_SECONDS:  # what was reused needs no artifact of its own
             self._shown.add(label.stage_path)
@@ -182,13 +193,23 @@ def ground_of(
     )
 
 
+def _is_owed_figures(record: RoundRecord, folder: CampaignFolder) -> bool:
+    """Whether a round's model is still to be measured on the test split; weights that were collected cannot be."""
+    model = {**record.start, **record.made}.get("policy", "")
+    return "evaluate/test" not in record.stages and not Artifacts(folder.home.store).gone(model)
+
+
 @contextmanager
 def _publishing(home: Home) -> Iterator[Publisher]:
     publisher = Publisher(home.outbox, home.mlflow_uri, log.warning)
+    patience = PUBLISH_SECONDS
     try:
         yield publisher
+    except KeyboardInterrupt:  # somebody waits for the prompt
+        patience = INTERRUPTED_SECONDS
+        raise
     finally:
-        publisher.close(PUBLISH_SECONDS)
+        publisher.close(patience)
 
 
 def _earlier(before: list[RoundRecord]) -> dict[str, dict[str, tuple[Result, ...]]]:

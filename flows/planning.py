@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from typing import Any
+
+from rich.text import Text
 
 from flows import terminal
 from flows.asking import Asked
 from lib import home as homes
 from lib.campaign import CampaignFolder
 from lib.estimate import Cost, Rates, evaluation_cost, measuring_cost, rates, round_cost, warm_start_cost
+from lib.home import Home
 from lib.recipe import Recipe
 from lib.store import Store
 from lib.strategy import UserCode
+
+HEADINGS = {"completions": "completions", "tokens at most": "tokens", "steps": "steps", "about seconds": "seconds", "about MB": "MB"}
+"""What is counted, and how a table calls it, which has little room."""
 
 
 def plan(asked: Asked, as_json: bool) -> None:
@@ -22,15 +29,34 @@ def plan(asked: Asked, as_json: bool) -> None:
     at = rates(Store(home.store))
     costs = list(_to_continue(folder, asked.rounds, at) if folder.exists else _to_begin(asked, at))
     rows = [_row(when, cost) for when, cost in costs]
-    counted = ("completions", "tokens at most", "steps", "about seconds", "about MB")
-    rows.append({"when": "total", "stage": "", **{name: round(sum(row[name] for row in rows), 1) for name in counted}})
-    if any(cost.note for _, cost in costs):
-        rows = [{**row, "note": note} for row, note in zip(rows, [*(cost.note for _, cost in costs), ""], strict=True)]
+    rows.append({"when": "total", "stage": "", **{name: round(sum(row[name] for row in rows), 1) for name in HEADINGS}})
+    notes = dict.fromkeys((cost.stage, cost.note) for _, cost in costs if cost.note)
+    if as_json:
+        noted = [{**row, "note": note} for row, note in zip(rows, [*(cost.note for _, cost in costs), ""], strict=True)]
+        terminal.print_json(noted if notes else rows)
+        return
     measured = "rates measured in this home" if at.measured else "rates of the built-in model on one core"
-    terminal.show(
-        rows,
-        f"{asked.campaign}: what is still to run, at most ({measured}); what other campaigns have made already will be reused",
-        as_json,
+    title = f"{asked.campaign}: the most that is still to run ({measured})"
+    shown = [{HEADINGS.get(name, name): value for name, value in row.items()} for row in rows]
+    terminal.put(
+        [
+            terminal.table(shown, title),
+            *(Text(f"{stage}: {note}") for stage, note in notes),
+            Text("What other campaigns have made already will be reused."),
+        ]
+    )
+
+
+def lack_of_room(asked: Asked, home: Home) -> str | None:
+    """A warning in a line where the most that is still to run takes more room than the disk has; None where there is enough."""
+    folder, timeless = CampaignFolder(home, asked.campaign), Rates(0.0, 0.0, measured=False)
+    costs = _to_continue(folder, asked.rounds, timeless) if folder.exists else _to_begin(asked, timeless)
+    needed, free = sum(cost.bytes for _, cost in costs), shutil.disk_usage(home.root).free
+    if needed <= free:
+        return None
+    return (
+        f"what is still to run may take {needed / 1e9:,.1f} GB, and the disk that holds {home.root} has {free / 1e9:,.1f} GB free; "
+        "make room with: roundhouse gc"
     )
 
 

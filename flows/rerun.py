@@ -8,18 +8,22 @@ from prefect import flow
 
 from flows.desk import Desk
 from flows.round import run_round
+from flows.stopping import passed
+from lib import overrides
 
 
 @flow(name="rerun", flow_run_name="{campaign} round {number} again")
-def rerun(campaign: str, number: int) -> dict[str, Any]:
+def rerun(campaign: str, number: int, changes: dict[str, str] | None = None) -> dict[str, Any]:
     """Run the last attempt at a round again; the open desk's workshop says which stage passes over its cache.
 
-    The old record stands until the new one is whole, and is kept beside it then. Later rounds stood on the old model:
-    where the new one differs, their records are set aside too, and `improve` makes these rounds again.
+    `changes` are settings of the recipe for this round alone, beside those that an earlier rerun of it changed. The old
+    record stands until the new one is whole, and is kept beside it then. Later rounds stood on the old model: where the
+    new one differs, their records are set aside too, and `improve` makes these rounds again.
     """
     with Desk.at(campaign) as desk:
         old = desk.folder.record(number)
-        new = run_round(campaign, number, old.attempt, supersedes=old.event)
+        settings = overrides.needed(desk.campaign, {**overrides.recorded(desk.folder, number), **(changes or {})})
+        new = passed(run_round(campaign, number, old.attempt, old.event, settings, old.root_flow_run))
         same = new["made"] == old.made and new["state"] == old.state
         if same:
             desk.keep_test(old)
@@ -31,4 +35,11 @@ def rerun(campaign: str, number: int) -> dict[str, Any]:
     else:
         later = f"; rounds {', '.join(map(str, stale))} stood on the old one" if stale else ""
         sentence = f"round {number} has a new model, {new['state']}{later}; go on with: roundhouse improve {campaign}"
-    return {"campaign": campaign, "round": number, "same": same, "stale": stale, "sentence": sentence}
+    if settings:
+        sentence += f"; round {number} alone runs with {spoken(settings)}; the campaign's recipe and other rounds stay as they are"
+    return {"campaign": campaign, "round": number, "same": same, "stale": stale, "overrides": settings, "sentence": sentence}
+
+
+def spoken(settings: dict[str, str]) -> str:
+    """Settings as they are typed."""
+    return " ".join(f"--set {path}={value}" for path, value in settings.items())

@@ -7,27 +7,41 @@ from dataclasses import asdict
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from flows.desk import Desk
 from flows.phases import run_phases
+from flows.stopping import stopped
+from lib.errors import BudgetSpent
 from lib.job import Result
+from lib.overrides import recorded
 from lib.plan import Ground
 from lib.round_record import RoundRecord
 from tasks.evaluate import evaluate, items, metric_rows
+from tasks.outcome import failure_told
 from tasks.stage import Finished
 
 
 @flow(name="round", flow_run_name="{campaign} round {number}")
-def run_round(campaign: str, number: int, attempt: int = 1, supersedes: str = "") -> dict[str, Any]:
-    """Run one attempt at a round and return its record; what is in the store already is reused."""
-    with Desk.at(campaign) as desk:
+def run_round(
+    campaign: str, number: int, attempt: int = 1, supersedes: str = "", overrides: dict[str, str] | None = None, root_flow_run: str = ""
+) -> dict[str, Any] | State[Any]:
+    """Run one attempt at a round and return its record; what is in the store already is reused.
+
+    `overrides` are changes to the recipe for this round alone; None leaves it those that a rerun gave it.
+    """
+    with Desk.at(campaign) as desk, failure_told(campaign, number, attempt):
         started = time.monotonic()
-        ground = desk.ground(number, attempt)
-        record = RoundRecord(campaign, number, attempt, start=dict(ground.models["previous"]), supersedes=supersedes)
-        record.flow_run = str(flow_run.id or "")
-        run_phases(desk.recipe, ground, record, desk.shop, desk.save)
-        evaluate_round(ground, record, desk)
+        changes = recorded(desk.folder, number) if overrides is None else overrides
+        try:
+            ground = desk.ground(number, attempt, changes)
+            record = RoundRecord(campaign, number, attempt, start=dict(ground.models["previous"]), supersedes=supersedes, overrides=changes)
+            record.flow_run, record.root_flow_run = str(flow_run.id or ""), root_flow_run
+            run_phases(desk.recipe_of(record), ground, record, desk.shop, desk.save)
+            evaluate_round(ground, record, desk)
+        except BudgetSpent as spent:
+            return stopped(spent, desk.folder)
         record.seconds = time.monotonic() - started
         desk.finish(record)
         return asdict(record)
@@ -44,19 +58,21 @@ def evaluate_round(ground: Ground, record: RoundRecord, desk: Desk) -> None:
 
 def decide(model: str, ground: Ground, record: RoundRecord, desk: Desk) -> dict[str, Any]:
     """The gate's word on a model, against the champion on the same problems; the first model has none to meet."""
-    gate = desk.recipe.gate
+    recipe = desk.recipe_of(record)
+    gate = recipe.gate
     if gate is None:
         return {"accepted": True, "sentence": "accepted: this recipe has no gate"}
     new = items(measure(model, "gate", ground, record, desk), desk.shop)
     if record.round == 0:
         return asdict(gate.decide(new, None, ground.seed))
-    champion = evaluate(desk.recipe, ground.models["champion"]["policy"], "gate", desk.held_out["gate"], ground, desk.shop)
+    champion = evaluate(recipe, ground.models["champion"]["policy"], "gate", desk.held_out["gate"], ground, desk.shop)
     return asdict(gate.decide(new, items(champion, desk.shop), ground.seed))
 
 
 def measure(model: str, split: str, ground: Ground, record: RoundRecord, desk: Desk) -> Finished:
     """Evaluate one model on one split and put the figures into the record, which the caller writes."""
-    finished = evaluate(desk.recipe, model, split, desk.held_out[split], ground, desk.shop)
+    recipe = desk.recipe if split == "test" else desk.recipe_of(record)  # every model's closing figures are taken alike
+    finished = evaluate(recipe, model, split, desk.held_out[split], ground, desk.shop)
     record.metrics.extend(metric_rows(finished, desk.shop))
     finished.note(record, f"evaluate/{split}", "evaluate", Result({"problems": desk.held_out[split]}))
     return finished

@@ -1,4 +1,4 @@
-"""What the commands that run something do: improve, compare, demo, rerun, model new."""
+"""What the commands that run something do: improve, compare, demo, model new."""
 
 from __future__ import annotations
 
@@ -11,29 +11,36 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows import showing, terminal
+from flows import planning, showing, terminal
 from flows.asking import Asked
 from flows.watching import watching
 from lib import home as homes
-from lib.campaign import CampaignFolder
-from lib.errors import UserError
+from lib.budget import Budget
+from lib.errors import BudgetSpent, UserError
 from lib.home import Home
 from lib.job import Label
 from lib.opening import Opening
 from lib.store import Store
+from lib.time_limits import time_limits
 
 
-def improve(asked: Asked, *, wait: bool, remake: bool, as_json: bool) -> None:
-    """Begin or continue a campaign, then print its figures."""
+def improve(asked: Asked, budget: Budget, *, wait: bool, remake: bool, as_json: bool) -> None:
+    """Begin or continue a campaign, then print its figures; stopped by its budget it has ended well."""
     home = homes.current()
     folder = asked.checked(home)
+    if line := planning.lack_of_room(asked, home):
+        terminal.errors.print(f"roundhouse: {line}", markup=False, soft_wrap=True)
     with running(home), watching(home, [folder.name], quiet=as_json):
         from flows.desk import Desk
         from flows.improve import improve as flow
+        from flows.stopping import outcome
 
         opening = None if folder.exists else asked.opening()
-        with Desk.at(asked.campaign, opening=opening, wait=wait, remake=remake):
-            found = flow(asked.campaign, asked.rounds)
+        try:
+            with Desk.at(asked.campaign, opening=opening, wait=wait, remake=remake, budget=budget):
+                found = flow(asked.campaign, asked.rounds, budget_seconds=budget.seconds, budget_tokens=budget.tokens)
+        except BudgetSpent as spent:  # by the base model, before there was a campaign to continue
+            found = outcome(spent, folder)
     if as_json:
         terminal.print_json(found)
     else:
@@ -44,15 +51,17 @@ def improve(asked: Asked, *, wait: bool, remake: bool, as_json: bool) -> None:
 def running(home: Home) -> Iterator[None]:
     """A Prefect server for as long as something runs; Ctrl-C, SIGTERM and a closed terminal end in one line and exit status 130."""
     from flows.server import prefect_server
+    from flows.server_watch import watched
     from lib.forkserver import start_server
 
     terminal.show_warnings()
+    time_limits()  # a mistake in it is told before anything starts
     start_server()  # imports what the stages need while the Prefect server starts
     signal.signal(signal.SIGTERM, _interrupted)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
         signal.signal(signal.SIGHUP, _interrupted)
     try:
-        with prefect_server(home):
+        with prefect_server(home) as url, watched(url):
             yield
     except KeyboardInterrupt:
         terminal.errors.print("roundhouse: stopped; the same command continues", markup=False)
@@ -63,11 +72,12 @@ def _interrupted(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def compare(each: list[Asked], jobs: int | None, as_json: bool) -> None:
-    """Run a campaign for each, then print their figures and the paired differences."""
+def compare(each: list[Asked], jobs: int | None, as_json: bool, anew: str = "--name OTHERNAME") -> None:
+    """Run a campaign for each, then print their figures and the paired differences; `anew` is what begins other ones."""
     home = homes.current()
-    for asked in each:
-        asked.checked(home)
+    there = [folder.name for folder in [asked.checked(home) for asked in each] if folder.exists]
+    if there:
+        terminal.errors.print(f"{', '.join(there)}: begun before, and continued; {anew} begins anew", markup=False, soft_wrap=True)
     campaigns = {asked.campaign: asked.words() for asked in each}
     if len(campaigns) < len(each):
         raise UserError("two of the recipes have the same name; give each of them once, or rename a file")
@@ -82,8 +92,9 @@ def demo(seed: int, as_json: bool) -> None:
     """The first thing a newcomer runs: expert iteration beside its control."""
     names = [f"demo{seed or ''}-{recipe}" for recipe in ("expert_iteration", "warm_only")]
     each = [Asked(name=name, recipe=name.partition("-")[2], rounds=3, seed=seed) for name in names]
+    anew = f"--seed {seed + 1}"
     if as_json:
-        compare(each, 2, as_json)
+        compare(each, 2, as_json, anew)
         return
     terminal.console.print(
         "A language model of 162 thousand parameters learns Countdown: reach a target from three numbers.\n"
@@ -91,7 +102,7 @@ def demo(seed: int, as_json: bool) -> None:
         "Beside it, a control takes the same training steps on the warm-start data alone.\n",
         markup=False,
     )
-    compare(each, 2, as_json)
+    compare(each, 2, as_json, anew)
     terminal.console.print(
         f"\nWhere the model came from:   roundhouse lineage model {names[0]}\n"
         f"What was kept and dropped:   roundhouse query funnel\n"
@@ -99,28 +110,6 @@ def demo(seed: int, as_json: bool) -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-def rerun(name: str, number: int, stage: str, *, dry_run: bool, remake: bool, wait: bool, as_json: bool) -> None:
-    """Run a round again from one of its stages, and say what that changed."""
-    home = homes.current()
-    folder = CampaignFolder(home, name)
-    forced = folder.stage_of(number, stage)
-    if dry_run:
-        from flows.forecast import forecast
-
-        terminal.show(forecast(folder, number, forced), f"{name} round {number} from {forced}: nothing was run", as_json)
-        return
-    with running(home), watching(home, [name], quiet=as_json):
-        from flows.desk import Desk
-        from flows.rerun import rerun as flow
-
-        with Desk.at(name, wait=wait, remake=remake, forced=frozenset({(number, forced)})):
-            outcome = flow(name, number)
-    if as_json:
-        terminal.print_json(outcome)
-    else:
-        terminal.console.print(outcome["sentence"], markup=False)
 
 
 def model_new(out: str, seed: int, steps: int | None, *, text: bool, as_json: bool) -> None:
@@ -145,7 +134,7 @@ def model_new(out: str, seed: int, steps: int | None, *, text: bool, as_json: bo
             bars.set("model", label.stage_path, done / max(total, 1))
 
         digest = make_model(opening, home, told, text=text)
-    _copy_out(Store(home.store).folder(digest), target)
+    _copy_out(Store(home.store), digest, target)
     if as_json:
         terminal.print_json({"model": digest, "folder": str(target)})
         return
@@ -154,11 +143,12 @@ def model_new(out: str, seed: int, steps: int | None, *, text: bool, as_json: bo
     terminal.console.print(f"model {digest[:12]} written to {target}; use it with:\n{words}", markup=False, soft_wrap=True)
 
 
-def _copy_out(model: Path, target: Path) -> None:
+def _copy_out(store: Store, model: str, target: Path) -> None:
     """Copy a model's folder so that the target is whole or not there."""
     aside = target.resolve().with_name(f".{target.resolve().name}.{os.getpid()}")
     try:
-        shutil.copytree(model, aside, ignore=shutil.ignore_patterns(".files.json"))
+        shutil.copytree(store.folder(model), aside, ignore=shutil.ignore_patterns(".*.json"))
+        store.verify(model)  # no campaign has it, so that it may be collected while it is copied
         if target.exists():
             target.rmdir()
         aside.rename(target.resolve())

@@ -1,63 +1,50 @@
-"""What the commands that only read print: status, recipes, lineage, query, and the figures after a run."""
+"""What the commands that only read print: recipes, lineage, query, and the figures after a run."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
+from dataclasses import asdict
 from typing import Any
 
-from flows.terminal import console, print_json, show
-from lib import campaign as campaigns
+from flows.standing import figures
+from flows.terminal import console, figure, print_json, show
+from flows.wording import spoken
 from lib import comparison as compared
 from lib import home as homes
 from lib.campaign import CampaignFolder
-from lib.errors import RoundhouseError, UserError
+from lib.errors import RoundhouseError
 from lib.home import Home
 from lib.round_record import RoundRecord
 
 
-def status(name: str | None, as_json: bool) -> None:
-    """All campaigns, or the rounds of one."""
-    home = homes.current()
-    if name is not None:
-        folder = CampaignFolder(home, name)
-        folder.load()
-        if as_json:
-            print_json(_round_rows(folder.rounds()))
-        else:
-            campaign(folder)
-        return
-    show([_campaign_row(CampaignFolder(home, found)) for found in campaigns.names(home)], f"campaigns in {home.campaigns}", as_json)
-
-
 def campaign(folder: CampaignFolder) -> None:
-    """A campaign's rounds, the gate's words, and its test figures if it is complete."""
-    show(_round_rows(folder.rounds()), f"{folder.name}: validation", as_json=False)
-    for record in folder.rounds():
-        if record.decision and record.round:
-            console.print(f"round {record.round}: {record.decision['sentence']}", markup=False, soft_wrap=True)
-    if folder.test():
-        show(_standing_rows(compared.standings(folder.home, folder.name)), f"{folder.name}: test, read once", as_json=False)
+    """A campaign as `status NAME` shows it."""
+    from flows.status import status
+
+    status(folder.name, watch=False, as_json=False)
 
 
 def comparison(home: Home, names: list[str], as_json: bool) -> None:
     """The test figures of several campaigns, and the first one's paired differences."""
-    standings = [standing for name in names for standing in compared.standings(home, name)]
-    differences = [
-        {
-            "difference": found.what,
-            "metric": spoken(found.metric),
-            "value": f"{found.difference:+.3f}",
-            "95 % from": f"{found.low:+.3f}",
-            "to": f"{found.high:+.3f}",
-            "problems": found.n,
-        }
-        for found in compared.differences(home, names)
-    ]
+    standings = standing_facts([standing for name in names for standing in compared.standings(home, name)])
+    differences = [asdict(found) for found in compared.differences(home, names)]
     if as_json:
-        print_json({"test": _standing_rows(standings), "differences": differences})
+        print_json({"test": standings, "differences": differences})
         return
-    show(_standing_rows(standings), "test split, read once, after the last round (± one standard error)", as_json)
-    show(differences, "the last accepted models on the same problems", as_json)
+    rows = [{"recipe": s["recipe"], **row} for s, row in zip(standings, standing_rows(standings), strict=True)]
+    show(rows, "test split, read once, after the last round (± one standard error)", as_json)
+    recipes_of = {standing["campaign"]: standing["recipe"] for standing in standings}
+    gaps: list[dict[str, Any]] = [
+        {
+            "difference": " − ".join(recipes_of.get(part, part) for part in found["what"].split(" − ")),
+            "metric": spoken(found["metric"]),
+            "value": f"{found['difference']:+.3f}",
+            "95 % interval": f"{found['low']:+.3f} to {found['high']:+.3f}",
+            "problems": found["n"],
+        }
+        for found in differences
+    ]
+    show(gaps, "the last accepted models on the same problems", as_json)
 
 
 def recipes(as_json: bool) -> None:
@@ -113,77 +100,72 @@ def publish() -> None:
     console.print(f"{published.count} events published to {home.mlflow_uri}", markup=False, soft_wrap=True)
 
 
-def spoken(metric: str) -> str:
-    """`pass_at_1` as people write it."""
-    return metric.replace("_at_", "@").removesuffix("_accuracy")
-
-
-def _campaign_row(folder: CampaignFolder) -> dict[str, Any]:
-    try:
-        found = folder.load()
-    except UserError as error:
-        return {"campaign": folder.name, "recipe": str(error), "rounds": "", "state": "unreadable", "now": ""}
-    finished = [record for record in folder.finished() if record.round > 0]
-    holder = folder.holder()
-    now = folder.progress() if holder else None
-    done = max((record.round for record in finished), default=0)
-    complete = done >= found.rounds and bool(folder.test())
+def round_facts(record: RoundRecord) -> dict[str, Any]:
+    """One attempt at a round, in numbers."""
+    jobs = [job for stage in record.stages.values() for job in stage["jobs"]]
     return {
-        "campaign": folder.name,
-        "recipe": found.recipe_name,
-        "rounds": f"{done} of {found.rounds}",
-        "state": f"running (process {holder['pid']})" if holder else "complete" if complete else "stopped",
-        "now": f"round {now['round']} {now['stage']} {now['share']:.0%}" if now else "",
+        "round": record.round,
+        "attempt": record.attempt,
+        "state": record.state,
+        "model": {**record.start, **record.made}.get("policy", ""),
+        "figures": figures(record, "validation"),
+        "decision": (record.decision or {}).get("sentence"),
+        "jobs": len(jobs),
+        "reused": sum(job["reused"] for job in jobs),
+        "seconds": record.seconds,
+        "cost": {path: stage.get("cost", {}) for path, stage in record.stages.items()},
     }
+
+
+def round_rows(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rounds for a table."""
+    metrics = _measured(row["figures"] for row in history)
+    return [
+        {
+            "round": f"{row['round']}.{row['attempt']}" if row["attempt"] > 1 else str(row["round"]),
+            "state": row["state"],
+            "model": row["model"][:8],
+            **{spoken(metric): _brief(row["figures"].get(metric), metric == metrics[0]) for metric in metrics},
+            "reused": f"{row['reused']} of {row['jobs']}",
+            "seconds": round(row["seconds"]),
+        }
+        for row in history
+    ]
+
+
+def _brief(found: dict[str, Any] | None, is_first: bool) -> str:
+    """A figure where there is no room for the error of each."""
+    return figure(found if found is None or is_first else {"value": found["value"]})
+
+
+def standing_facts(standings: list[compared.Standing]) -> list[dict[str, Any]]:
+    """Test figures, in numbers."""
+    return [
+        {
+            "campaign": standing.campaign,
+            "recipe": standing.recipe,
+            "round": standing.round,
+            "state": standing.state,
+            "figures": {name: {"value": value, "stderr": stderr} for name, (value, stderr) in standing.metrics.items()},
+        }
+        for standing in standings
+    ]
+
+
+def standing_rows(standings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Test figures for a table."""
+    metrics = _measured(standing["figures"] for standing in standings)
+    return [
+        {
+            "model": f"round {standing['round']}" if standing["round"] else "base",
+            "gate": standing["state"],
+            **{spoken(metric): figure(standing["figures"].get(metric)) for metric in metrics},
+        }
+        for standing in standings
+    ]
 
 
 def _measured(figures: Iterable[Collection[str]]) -> list[str]:
     """The metrics that tables show, those that anything has; the others are in the ledger."""
     had = {name for names in figures for name in names}
     return [metric for metric in compared.METRICS if metric in had]
-
-
-def _round_rows(records: list[RoundRecord]) -> list[dict[str, Any]]:
-    figures = [_validation(record) for record in records]
-    metrics = _measured(figures)
-    return [_round_row(record, {metric: values.get(metric) for metric in metrics}) for record, values in zip(records, figures, strict=True)]
-
-
-def _validation(record: RoundRecord) -> dict[str, float]:
-    return {row["metric"]: row["value"] for row in record.metrics if row["split"] == "validation" and row["slice"] == "all"}
-
-
-def _round_row(record: RoundRecord, figures: Mapping[str, float | None]) -> dict[str, Any]:
-    made = {**record.start, **record.made}.get("policy", "")
-    return {
-        "round": f"{record.round}.{record.attempt}" if record.attempt > 1 else str(record.round),
-        "state": record.state,
-        "model": made[:12],
-        **{spoken(metric): value for metric, value in figures.items()},
-        "reused": f"{sum(job['reused'] for s in record.stages.values() for job in s['jobs'])} of {_jobs(record)}",
-        "seconds": round(record.seconds, 1),
-    }
-
-
-def _jobs(record: RoundRecord) -> int:
-    return sum(len(stage["jobs"]) for stage in record.stages.values())
-
-
-def _standing_rows(standings: list[compared.Standing]) -> list[dict[str, Any]]:
-    metrics = _measured(standing.metrics for standing in standings)
-    return [
-        {
-            "campaign": standing.campaign,
-            "model": f"round {standing.round}" if standing.round else "base",
-            "gate": standing.state,
-            **{spoken(metric): _figure(standing.metrics.get(metric)) for metric in metrics},
-        }
-        for standing in standings
-    ]
-
-
-def _figure(found: tuple[float, float | None] | None) -> str:
-    if found is None:
-        return ""
-    value, stderr = found
-    return f"{value:.3f}" if stderr is None else f"{value:.3f} ± {stderr:.3f}"

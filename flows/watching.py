@@ -6,7 +6,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from flows.showing import spoken
+from flows import wording
+from flows.standing import Standing
 from flows.terminal import Bars, bars
 from lib.campaign import CampaignFolder
 from lib.comparison import METRICS
@@ -20,15 +21,15 @@ POLL_SECONDS = 0.3
 @contextlib.contextmanager
 def watching(home: Home, names: list[str], quiet: bool) -> Iterator[None]:
     """Show the campaigns from what they leave on disk, whichever process runs them, until the block ends."""
-    folders = [CampaignFolder(home, name) for name in names]
+    standings = [Standing(CampaignFolder(home, name)) for name in names]
     over = threading.Event()
     with bars(quiet) as shown:
-        told = {folder.name: {(r.round, r.attempt) for r in folder.finished()} for folder in folders}
+        told = {standing.folder.name: {(r.round, r.attempt) for r in standing.finished()} for standing in standings}
 
         def look() -> None:
-            for folder in folders:
+            for standing in standings:
                 with contextlib.suppress(UserError, OSError):  # a file that is being replaced is read at the next look
-                    _look(folder, told[folder.name], shown)
+                    _look(standing, told[standing.folder.name], shown)
 
         def watch() -> None:
             while not over.wait(POLL_SECONDS):
@@ -44,18 +45,21 @@ def watching(home: Home, names: list[str], quiet: bool) -> Iterator[None]:
             look()
 
 
-def _look(folder: CampaignFolder, told: set[tuple[int, int]], shown: Bars) -> None:
-    if (now := folder.progress()) is not None:
-        shown.set(folder.name, f"round {now['round']} {now['stage']}", now["share"])
-    for record in folder.finished():
+def _look(standing: Standing, told: set[tuple[int, int]], shown: Bars) -> None:
+    facts = standing.facts()
+    if facts.get("now"):
+        shown.set(facts["campaign"], wording.stage(facts), facts["now"]["share"], wording.briefly(facts), wording.left(facts))
+    for record in standing.finished():
         if (record.round, record.attempt) not in told:
             told.add((record.round, record.attempt))
-            shown.say(f"{folder.name}  {sentence(record)}")
+            shown.say(f"{facts['campaign']}  {sentence(record)}")
 
 
 def sentence(record: RoundRecord) -> str:
-    """A finished round in a line: its validation figures and what the gate said."""
+    """A finished round in a line: its validation figures, what the gate said, and whether nothing of it was new."""
     values = {row["metric"]: row["value"] for row in record.metrics if row["split"] == "validation" and row["slice"] == "all"}
-    figures = "  ".join(f"{spoken(metric)} {values[metric]:.3f}" for metric in METRICS if metric in values)
+    figures = "  ".join(f"{wording.spoken(metric)} {values[metric]:.3f}" for metric in METRICS if metric in values)
     name = f"round {record.round}" if record.round else "base model"
-    return f"{name}  {figures}  {record.state if record.round else ''}".rstrip()
+    state = record.state if record.round else ""
+    reused = "(all of it reused)" if all(job["reused"] for stage in record.stages.values() for job in stage["jobs"]) else ""
+    return "  ".join(part for part in (name, figures, state, reused) if part)

@@ -1,6 +1,7 @@
 """Folders of files named by their content: written aside, hashed, moved into place by one rename, verified when read.
 
-artifacts/ab/DIGEST/…           the files, and .files.json: their names and sha256; DIGEST is the sha256 of that text
+artifacts/ab/DIGEST/…           the files, and .files.json: their names and sha256; DIGEST is the sha256 of that text;
+                                .collected.json where files were collected that were needed no more (lib.tombstone)
 quarantine/                     what did not match its digest, kept to be looked at
 """
 
@@ -11,14 +12,16 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lib import seeds
-from lib.errors import DamagedArtifact
+from lib import seeds, tombstone
+from lib.errors import Collected, DamagedArtifact
 from lib.files import locked, sha256_of, sync_folder
+from lib.tombstone import Gone, Maker, Tombstone
 
 _INDEX = ".files.json"
 
@@ -62,14 +65,36 @@ class Artifacts:
         return [f"{digest}/{name}" for name in sorted(names)]
 
     def verify(self, digest: str) -> None:
-        """Raise DamagedArtifact naming the first file of an artifact that is missing, changed or surplus."""
+        """Raise DamagedArtifact naming the first file of an artifact that is missing, changed or surplus.
+
+        Collected, where nothing is wrong but that its weights were collected.
+        """
         wanted = self.files(digest)
+        gone = self.gone(digest)
         try:
-            fault = self._fault(self.folder(digest), wanted)
+            fault = self._fault(self.folder(digest), wanted, gone)
         except FileNotFoundError:  # another process set it aside just now
             fault = "it was moved while it was read"
         if fault:
             raise DamagedArtifact(f"artifact {digest[:12]}: {fault}")
+        if gone and (stone := tombstone.read(self.folder(digest))) is not None:
+            raise Collected(stone.sentence(digest))
+
+    def gone(self, digest: str) -> dict[str, str]:
+        """File name → sha256 of what was collected of an artifact and not made again."""
+        stone = tombstone.read(self.folder(digest))
+        return stone.missing(self.folder(digest)) if stone is not None else {}
+
+    def collect(self, digest: str, names: Iterable[str], maker: Maker | None) -> None:
+        """Remove files of an artifact for good, and leave a tombstone, which is written first."""
+        folder, shas = self.folder(digest), self.files(digest)
+        stone = tombstone.read(folder)
+        going = {name: Gone(shas[name], (folder / name).stat().st_size) for name in names}
+        files = {**(stone.files if stone is not None else {}), **going}
+        tombstone.write(folder, Tombstone(datetime.now(UTC).isoformat(timespec="seconds"), files, maker))
+        sync_folder(folder)
+        for name in going:
+            (folder / name).unlink(missing_ok=True)
 
     def adopt(self, folder: Path) -> str:
         """Move a folder's files into place, unless equal content is there already, and return their digest."""
@@ -79,7 +104,10 @@ class Artifacts:
         index = {"files": files}
         digest = seeds.digest(index)
         target = self.folder(digest)
-        while not self._is_whole(digest):
+        while (fault := self._trouble(digest)) is not None:
+            if isinstance(fault, Collected):
+                self._put_back(folder, digest)
+                break
             (folder / _INDEX).write_text(seeds.canonical(index), encoding="utf-8")
             for name in [*files, _INDEX]:
                 _flush(folder / name)
@@ -101,7 +129,7 @@ class Artifacts:
         with locked(self.root / "locks" / "quarantine.lock"):
             with suppress(OSError):
                 folder.rmdir()
-            if folder.exists() and not self._is_whole(digest):
+            if folder.exists() and not isinstance(self._trouble(digest), Collected | None):
                 self.set_aside(folder)
 
     def set_aside(self, path: Path) -> Path:
@@ -112,20 +140,32 @@ class Artifacts:
             path.rename(aside)
         return aside
 
-    def _is_whole(self, digest: str) -> bool:
+    def _trouble(self, digest: str) -> DamagedArtifact | None:
+        """What is wrong with an artifact; None for one that is whole."""
         try:
             self.verify(digest)
-        except DamagedArtifact:
-            return False
-        return True
+        except DamagedArtifact as fault:
+            return fault
+        return None
 
-    def _fault(self, folder: Path, wanted: Mapping[str, str]) -> str | None:
+    def _put_back(self, folder: Path, digest: str) -> None:
+        """Give a collected artifact its files back from a folder of the same content; the tombstone goes last."""
+        target = self.folder(digest)
+        for name in self.gone(digest):
+            _flush(folder / name)
+            (folder / name).rename(target / name)
+        sync_folder(target)
+        (target / tombstone.NAME).unlink(missing_ok=True)
+
+    def _fault(self, folder: Path, wanted: Mapping[str, str], gone: Mapping[str, str]) -> str | None:
         for name, sha in wanted.items():
+            if name in gone:
+                continue
             if not (folder / name).is_file():
                 return f"{name} is missing"
             if not self._is_intact(folder / name, sha):
                 return f"{name} does not match its digest"
-        surplus = sorted(n for n in _listing(folder) if n not in wanted and n != _INDEX)
+        surplus = sorted(n for n in _listing(folder) if n not in wanted and n not in (_INDEX, tombstone.NAME))
         return f"{surplus[0]} does not belong to it" if surplus else None
 
     def _is_intact(self, path: Path, sha: str) -> bool:

@@ -21,13 +21,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lib import holding
+from lib import artifacts, holding
 from lib.campaign_settings import FORMAT, Campaign
 from lib.errors import UnknownName, UserError
 from lib.files import read_json, write_json
 from lib.home import Home
 from lib.recipe import Recipe
-from lib.round_record import RoundRecord
+from lib.round_record import RoundRecord, read_figures, read_round
 from lib.source import parsed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -68,12 +68,14 @@ class CampaignFolder:
         try:
             return TypeAdapter(Campaign).validate_python(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the whole"
-            raise UserError(f"{path} is damaged ({where}: {first['msg']}); restore it, or begin another campaign") from None
+            raise _damage(path, error) from None
 
     def recipe(self) -> Recipe:
-        return Recipe.model_validate(self.load().recipe)
+        """The recipe that campaign.json holds. Raises UserError where it holds none."""
+        try:
+            return Recipe.model_validate(self.load().recipe)
+        except ValidationError as error:
+            raise _damage(self.path / "campaign.json", error, "recipe") from None
 
     def copy_code(self, recipe_file: Path) -> Path:
         """Copy a user's recipe file and the modules beside it that it imports; returns the copy of the file."""
@@ -101,7 +103,7 @@ class CampaignFolder:
     def base(self) -> RoundRecord | None:
         """How the campaign's base model was made, where it made one itself."""
         path = self.path / "base" / "round.json"
-        return RoundRecord(**read_json(path)) if path.is_file() else None
+        return read_round(path) if path.is_file() else None
 
     def set_test_aside(self) -> None:
         """Keep test figures that no longer hold as test.superseded-N.json."""
@@ -120,11 +122,11 @@ class CampaignFolder:
     def test(self) -> list[dict[str, Any]]:
         """The closing figures, empty before the campaign is complete."""
         path = self.path / "test.json"
-        return read_json(path) if path.is_file() else []
+        return read_figures(path) if path.is_file() else []
 
     def rounds(self) -> list[RoundRecord]:
         """Every attempt on record, in order of round and attempt; unfinished ones too."""
-        found = [RoundRecord(**read_json(path)) for path in sorted(self.path.glob("round-*/round.json"))]
+        found = [read_round(path) for path in sorted(self.path.glob("round-*/round.json"))]
         return sorted(found, key=lambda r: (r.round, r.attempt))
 
     def record(self, number: int) -> RoundRecord:
@@ -135,15 +137,11 @@ class CampaignFolder:
             raise UnknownName("round", str(number), [str(r.round) for r in self.rounds()], f"in campaign '{self.name}'")
         return found[-1]
 
-    def stage_of(self, number: int, stage: str) -> str:
-        """The path of a round's stage from its name or path. Raises UnknownName, or UserError where two phases have it."""
-        paths = list(self.record(number).stages)
-        having = [path for path in paths if stage in (path, path.partition("/")[2])]
-        if not having:
-            raise UnknownName("stage", stage, paths, f"in round {number} of campaign '{self.name}'")
-        if len(having) > 1:
-            raise UserError(f"round {number} has several stages '{stage}': {', '.join(having)}; name one of these")
-        return having[0]
+    def superseded(self, record: RoundRecord) -> RoundRecord | None:
+        """The record that a rerun took the place of; None where it was no rerun."""
+        paths = self.round_path(record.round, record.attempt).parent.glob("round.superseded-*.json")
+        aside = [read_round(path) for path in paths] if record.supersedes else []
+        return next((old for old in aside if old.event == record.supersedes), None)
 
     def set_aside(self, record: RoundRecord) -> None:
         """Keep a record beside its place, as round.superseded-N.json, before another takes the place."""
@@ -153,7 +151,7 @@ class CampaignFolder:
 
     def revision(self) -> int:
         """The highest revision that a record of this campaign has, superseded ones included."""
-        return max((read_json(path).get("revision", 0) for path in self.path.glob("round-*/round*.json")), default=0)
+        return max((read_round(path).revision for path in self.path.glob("round-*/round*.json")), default=0)
 
     def finished(self) -> list[RoundRecord]:
         return [record for record in self.rounds() if record.state in ("accepted", "rejected")]
@@ -165,8 +163,8 @@ class CampaignFolder:
         aside.replace(self.path / "progress.json")
 
     def progress(self) -> dict[str, Any] | None:
-        path = self.path / "progress.json"
-        return read_json(path) if path.is_file() else None
+        """What runs now; None where nothing says so, or not readably: it is for eyes only."""
+        return artifacts.parsed(self.path / "progress.json")
 
     def holder(self) -> dict[str, Any] | None:
         """Who runs this campaign now (pid, host), or None."""
@@ -177,6 +175,12 @@ class CampaignFolder:
         """Run this campaign alone. Raises Held, saying who holds it, unless told to wait."""
         with holding.hold(self.path, self.name, wait=wait):
             yield
+
+
+def _damage(path: Path, error: ValidationError, *inside: str) -> UserError:
+    first = error.errors()[0]
+    where = ".".join((*inside, *map(str, first["loc"]))) or "the whole"
+    return UserError(f"{path} is damaged ({where}: {first['msg']}); restore it, or begin another campaign")
 
 
 def names(home: Home) -> list[str]:

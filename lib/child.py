@@ -88,6 +88,8 @@ class Progress:
 class Usage:
     """What an item cost. The peak of resident memory is over the child's life, that of CUDA over the item."""
 
+    seconds: float
+    """By the clock, from when the child took it up: a device is held then."""
     cpu_seconds: float
     max_rss_bytes: int
     cuda_max_bytes: int
@@ -154,10 +156,11 @@ def perform(item: Item, report: Report) -> Done:
     cuda = _cuda()
     if cuda is not None:
         cuda.reset_peak_memory_stats()
-    before = _cpu_seconds()
+    before, started = _cpu_seconds(), time.monotonic()
     stats = run(replace(item.work, machine=machine), item.out)
     cuda = _cuda()
     usage = Usage(
+        seconds=time.monotonic() - started,
         cpu_seconds=_cpu_seconds() - before,
         max_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         cuda_max_bytes=cuda.max_memory_allocated() if cuda is not None else 0,

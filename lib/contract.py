@@ -21,6 +21,7 @@ import pyarrow as pa
 from lib import models, records
 from lib.errors import BadModel
 from lib.files import read_json
+from lib.prompts import Messages, rendered
 from lib.protocols import Engine
 
 if TYPE_CHECKING:
@@ -65,10 +66,14 @@ def check_prompts(folder: Path, engine: Engine, problems: pa.Table) -> None:
     """Raise BadModel unless an engine renders the first problems' prompts as the model folder's tokenizer does."""
     _checked(folder)
     tokenizer = _tokenizer(folder)
-    for prompt in problems["prompt"][:LOOKED_AT].to_pylist():
-        messages = records.chat(prompt)
-        theirs = cast("list[int]", tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
-        check_same_prompt(f"the engine {type(engine).__name__}", theirs, engine.render(messages), tokenizer)
+
+    def render(messages: Messages) -> list[int]:
+        return cast("list[int]", tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+
+    for problem in problems.slice(0, LOOKED_AT).select(["problem_id", "prompt"]).to_pylist():
+        messages = records.chat(problem["prompt"])
+        ours, theirs = (rendered(how, problem["problem_id"], messages) for how in (render, engine.render))
+        check_same_prompt(f"the engine {type(engine).__name__}", ours, theirs, tokenizer)
 
 
 def check_same_prompt(who: str, ours: Sequence[int], theirs: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
@@ -147,5 +148,5 @@ def _padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Ten
 
 def _uniforms(requests: Sequence[tuple[int, Request]], count: int) -> Tensor:
     """(B, count) floats of 24 random bits, so that none is rounded up to 1."""
-    drawn = seeds.uniforms([seed for _, request in requests for seed in request.seeds], 0, count)
+    drawn = np.concatenate([seeds.uniforms(request.seeds, request.start, count) for _, request in requests])
     return torch.from_numpy(drawn).mul_(2**24).floor_().mul_(2**-24).float()

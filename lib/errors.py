@@ -5,7 +5,9 @@ RoundhouseError
 │   ├── UnknownName          no such recipe, setting, campaign, stage: the message names the near miss
 │   ├── BadModel             a model folder that cannot be used as it is
 │   └── BadProblems          a problem set that is empty, exhausted or unreadable
+├── BudgetSpent              a campaign has spent what it may
 ├── DamagedArtifact          the files of an artifact do not match its digest
+│   └── Collected            nothing is wrong with them but that its weights were collected
 ├── SchemaMismatch           a table of another schema or version than the reader's
 ├── BrokenConservation       rows in do not equal rows out
 ├── Unproven                 a guard did not find what was planted for it to find
@@ -14,7 +16,8 @@ RoundhouseError
 └── ChildFailure             a stage's child process ended badly
     ├── OutOfMemory          the micro-batch could not be halved any further
     ├── ChildCrashed         killed or crashed; worth another try
-    │   └── ServerGone       the model server that it asked went away; what it had answered is kept
+    │   ├── ServerGone       the model server that it asked went away; what it had answered is kept
+    │   └── SlotLost         the lease of its slot was lost, so it was stopped before another got the slot
     ├── ChildHung            ran past its time limit and was killed
     └── StageFailed          the stage itself raised; trying again would not help
 """
@@ -57,6 +60,14 @@ class DamagedArtifact(RoundhouseError):
     """The files of an artifact do not match its digest."""
 
 
+class Collected(DamagedArtifact):
+    """The weights of a model were collected as garbage; the message says when, and what makes them again."""
+
+
+class BudgetSpent(RoundhouseError):
+    """A campaign has spent what it may; what is done is kept, and the same command with a larger budget goes on."""
+
+
 class SchemaMismatch(RoundhouseError):
     """A table of another schema or version than the one its reader knows."""
 
@@ -91,6 +102,10 @@ class ChildCrashed(ChildFailure):
 
 class ServerGone(ChildCrashed):
     """The model server that a child asked went away; what it had answered is kept for the next try."""
+
+
+class SlotLost(ChildCrashed):
+    """The lease of a child's slot was lost, so it was stopped before another could be given the slot."""
 
 
 class ChildHung(ChildFailure):

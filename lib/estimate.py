@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lib.casting import nested
 from lib.errors import DamagedArtifact
 from lib.opening import WARM_PROBLEMS
 from lib.recipe import Recipe, Stage
 from lib.samplers.reference_solutions import ReferenceSolutions
 from lib.store import Store
-from lib.strategy import name_of
+from lib.strategy import Strategy, name_of
 
 TOKENS_PER_SECOND = 50_000.0
 """Sampling rate of the built-in model on one core, used until this home has measured its own."""
@@ -45,10 +47,15 @@ class Rates:
     """Whether they were measured in this home, or are the built-in model's."""
 
 
+LATEST = 500
+"""Keys whose publications are looked at for rates, the newest first: a home of many rounds has thousands."""
+
+
 def rates(store: Store) -> Rates:
-    """The rates that this home has measured so far."""
+    """The rates that this home has measured of late."""
     tokens = seconds = steps = train_seconds = 0.0
-    for key in store.published_keys():
+    latest = sorted(store.published_keys(), key=lambda key: (store.root / "by-key" / key).stat().st_mtime)[-LATEST:]
+    for key in latest:
         for version in store.versions(key):
             stats = store.stats(key, version)
             if "tokens_sampled" in stats and _was_sampled(store, key, version):
@@ -80,11 +87,15 @@ def warm_start_cost(recipe: Recipe, at: Rates) -> list[Cost]:
 
 def round_cost(recipe: Recipe, counts: dict[str, int], at: Rates, number: int = 1) -> list[Cost]:
     """The cost of round `number`: every stage of every phase, then measuring the model that it makes."""
-    costs = []
+    costs: list[Cost] = []
+    sampler = None
     for phase, stage in recipe.stages():
         name = f"{phase.name}/{stage.label}"
         if stage.verb == "sample":
-            costs.append(_sampling(name, stage.run[0], counts["train"], at))
+            sampler = stage.run[0]
+            costs.append(_sampling(name, sampler, counts["train"], at))
+        elif stage.verb == "verify" and (tokens := _judging(stage.run, sampler, counts["train"])):
+            costs.append(Cost(name, tokens=tokens, seconds=tokens * at.per_token, note="these tokens are written by judges"))
         elif stage.verb == "train":
             costs.append(_training(name, stage.run[0], _most_examples(recipe, stage, counts["train"], number), at))
     return costs + measuring_cost(recipe, counts, at)
@@ -100,12 +111,15 @@ def evaluation_cost(recipe: Recipe, split: str, problems: int, at: Rates) -> Cos
     """The cost of measuring one model on one split; evaluators that sample alike share their completions."""
     samplers = {str(e.sampler.model_dump()): e.sampler for e in recipe.evaluators if hasattr(e, "sampler")}
     parts = [_sampling(f"evaluate/{split}", sampler, problems, at) for sampler in samplers.values()]
+    judged = sum(_judging(getattr(e, "verifiers", ()), getattr(e, "sampler", None), problems) for e in recipe.evaluators)
+    tokens = sum(p.tokens for p in parts) + judged
     return Cost(
         f"evaluate/{split}",
         sum(p.completions for p in parts),
-        sum(p.tokens for p in parts),
-        seconds=sum(p.seconds for p in parts),
+        tokens,
+        seconds=tokens * at.per_token,
         bytes=sum(p.bytes for p in parts),
+        note="some of these tokens are written by judges" if judged else "",
     )
 
 
@@ -115,6 +129,17 @@ def _most_examples(recipe: Recipe, stage: Stage, problems: int, number: int) -> 
     sampled = problems * sum(int(getattr(sampler, "n", None) or 1) for sampler in samplers)
     replayed = WARM_PROBLEMS * len(getattr(stage.run[0], "replay", ()))
     return sampled * (number if stage.accumulate != "no" else 1) + replayed
+
+
+def _judging(verifiers: Iterable[Strategy], sampler: Any, problems: int) -> int:
+    """The most tokens that the models among these verifiers write about a sampler's completions; a pairwise one sees every rival."""
+    n = int(getattr(sampler, "n", None) or 1)
+    found = 0
+    for judge in nested(verifiers):
+        if longest := int(getattr(judge, "max_new_tokens", 0)):
+            questions = n * (n - 1) if getattr(judge, "form", "") == "pairwise" else n
+            found += problems * questions * int(getattr(judge, "votes", 1)) * longest
+    return found
 
 
 def _training(name: str, trainer: Any, most: int, at: Rates) -> Cost:

@@ -167,12 +167,15 @@ def _body(event: Event) -> dict[str, Any]:
 
 def from_json(body: Mapping[str, Any]) -> Event:
     """The event that `put` queued. Raises UserError for a kind that this version does not know."""
-    kind = str(body["kind"])
+    kind = str(body.get("kind"))
     makers: dict[str, Callable[..., Event]] = {cls.kind: cls for cls in (CampaignEvent, RoundEvent, EvaluateEvent, FinalEvent)}
     if kind not in makers:
         raise UserError(f"the outbox holds an event of kind '{kind}', which this roundhouse does not know; upgrade it")
-    read = {name: _READERS[name](value) if name in _READERS else value for name, value in body.items() if name != "kind"}
-    return makers[kind](**read)
+    try:
+        read = {name: _READERS[name](value) if name in _READERS else value for name, value in body.items() if name != "kind"}
+        return makers[kind](**read)
+    except (TypeError, KeyError):  # a field more or less than this version's
+        raise UserError(f"the outbox holds an event of kind '{kind}' with other fields than this roundhouse knows; upgrade it") from None
 
 
 def _plain(value: Any) -> Any:

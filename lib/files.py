@@ -46,8 +46,9 @@ def read_json(path: Path) -> Any:
     """A JSON file's value; UserError naming the file if it does not parse."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not readable JSON (line {error.lineno}); restore it or remove it") from None
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise UserError(f"{path} is not readable JSON{where}; restore it or remove it") from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The gate: may the new model take the champion's place? A pure function of two tables of values per problem.
 
 The test is one of non-inferiority on the same problems: the new model passes unless it may well be worse by more than a
-margin. With few problems the interval is wide and the gate strict; the sentence says what the problems could have shown.
+margin. With few problems the interval is wide and the gate strict; the sentence says how small a difference they can tell.
 """
 
 from __future__ import annotations
@@ -81,13 +81,12 @@ class Gate(Settings):
         bound, low, high = (float(q) for q in np.quantile(means, [tail, tail / 2, 1 - tail / 2]))
         effect = minimum_detectable_effect(differences, self.confidence)
         accepted = bound > -margin
+        percent = f"{self.confidence * 100:.3g} %"
         sentence = (
-            f"{'accepted' if accepted else 'rejected'}: {_spoken(metric)} {new:.3f} against {champion:.3f} on {n} problems, "
-            f"difference {new - champion:+.3f} ({self.confidence * 100:.3g} % from {low:+.3f} to {high:+.3f}; "
-            f"could have shown {effect:.2g})"
+            f"{'accepted' if accepted else 'rejected'}: {_spoken(metric)} {new:.3f} against the champion's {champion:.3f} on the same {n} "
+            f"problems, a difference of {new - champion:+.3f} ({percent} interval {low:+.3f} to {high:+.3f}); it may be worse by "
+            f"{margin:g} at most, and {_worst(bound, accepted)} with {percent} confidence; {_reach(effect, n)}"
         )
-        if not accepted:
-            sentence += f"; it may be worse by {-bound:.3f}, and {margin:g} is allowed"
         return Decision(accepted, sentence, n, new, champion, new - champion, low, high, bound, effect)
 
 
@@ -109,6 +108,22 @@ def _paired(new: dict[str, float], champion: dict[str, float], metric: str) -> l
             "evaluate both on the same gate split of 2 problems or more"
         )
     return [(new[name], champion[name]) for name in shared]
+
+
+def _worst(bound: float, accepted: bool) -> str:
+    """What the one-sided bound says, which decides."""
+    if not accepted:
+        return f"all that can be said is that it is worse by {-bound:.3f} at most"
+    return f"is worse by no more than {-bound:.2g}" if bound < 0 else f"is better by {bound:.3f} or more" if bound > 0 else "is no worse"
+
+
+def _reach(effect: float | None, n: int) -> str:
+    """How small a difference the problems could have told."""
+    return (
+        f"{n} problems like these can tell a difference of {effect:.2g}, and none much smaller"
+        if effect
+        else "no problem came out otherwise"
+    )
 
 
 def _spoken(metric: str) -> str:

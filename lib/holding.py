@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib.errors import Held
+from lib.errors import Held, UserError
 from lib.files import locked, read_json, write_atomically
 
 PATIENCE_SECONDS = 1.0
@@ -32,6 +32,25 @@ def holder(folder: Path) -> dict[str, Any] | None:
         return _note(folder)
     finally:
         os.close(handle)
+
+
+def spoken(campaigns: Path, pid: int) -> str:
+    """A process as people know it: by the campaign that it works for, where one of this home is held by it or by a parent of it."""
+    running = {found["pid"]: lock.parent.name for lock in campaigns.glob("*/campaign.lock") if (found := holder(lock.parent)) is not None}
+    for ancestor in _ancestors(pid):
+        if ancestor in running:
+            return f"campaign '{running[ancestor]}' (pid {pid})"
+    return f"pid {pid}"
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    """A process, its parent, and so on, as far as the kernel tells."""
+    while pid > 1:
+        yield pid
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            return
 
 
 @contextmanager
@@ -65,6 +84,6 @@ def _lock(folder: Path, *, wait: bool) -> Iterator[dict[str, Any] | None]:
 def _note(folder: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = read_json(folder / "holder.json")
-    except FileNotFoundError:  # the holder has the lock already, or still, and no note
+    except (FileNotFoundError, UserError):  # the holder has the lock already, or still, and no note that can be read
         return {"pid": "unknown", "host": socket.gethostname()}
     return found

@@ -29,6 +29,7 @@ class Home:
 
     @property
     def scratch(self) -> Path:
+        """CAMPAIGN/KEY/…: what a job keeps for its next try, should it be cut off."""
         return self.root / "scratch"
 
     @property
@@ -38,6 +39,11 @@ class Home:
     @property
     def prefect(self) -> Path:
         return self.root / "prefect"
+
+    @property
+    def up(self) -> Path:
+        """What `roundhouse up` knows and logs."""
+        return self.root / "up"
 
     @property
     def mlflow_uri(self) -> str:

@@ -13,11 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib import models, seeds
+from lib import models, seeds, tombstone
+from lib.errors import UserError
 from lib.files import read_json
 from lib.home import Home
 from lib.records import METRICS, TABLES
-from lib.round_record import RoundRecord
+from lib.round_record import RoundRecord, read_figures, read_round
 
 _TEXT, _COUNT = pa.string(), pa.int64()
 
@@ -42,6 +43,17 @@ SCHEMAS: dict[str, pa.Schema] = {
     "job_models": pa.schema({"key": _TEXT, "role": _TEXT, "weights": _TEXT, "model": _TEXT}),
     "rounds": pa.schema({**_PLACE, "state": _TEXT, "role": _TEXT, "model_in": _TEXT, "model_out": _TEXT, "sentence": _TEXT}),
     "metrics": pa.schema({**_PLACE, **{column.name: column.type for column in METRICS.schema}}),
+    "costs": pa.schema(
+        {
+            **_PLACE,
+            "stage": _TEXT,
+            "verb": _TEXT,
+            "reused": pa.bool_(),  # what of its jobs was made for another round or campaign, apart from the others
+            "tokens": _COUNT,
+            "device_seconds": pa.float64(),
+            "seconds": pa.float64(),
+        }
+    ),
     "stages": pa.schema({**_PLACE, "stage": _TEXT, "verb": _TEXT, "key": _TEXT, "version": _COUNT, "digest": _TEXT, "reused": pa.bool_()}),
 }
 """Name → columns of what is read from records; `artifacts` has one row a publication, `rounds` one a role."""
@@ -57,6 +69,7 @@ class Artifact:
     folder: str
     bytes: int = 0
     names: list[str] = field(default_factory=list)
+    is_collected: bool = False
 
     def index(self) -> dict[str, str]:
         """File name → sha256, as the artifact's own index says."""
@@ -64,7 +77,13 @@ class Artifact:
 
     @property
     def is_model(self) -> bool:
-        return any(models.WEIGHTS.fullmatch(name) for name in self.names)
+        return any(models.WEIGHTS.fullmatch(name) for name in [*self.names, *self.gone])
+
+    @property
+    def gone(self) -> dict[str, str]:
+        """File name → sha256 of weights that were collected."""
+        stone = tombstone.read(Path(self.folder)) if self.is_collected else None
+        return stone.missing(Path(self.folder)) if stone is not None else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +106,7 @@ def take(home: Home) -> Inventory:
         "job_models": _model_rows(found, records),
         "rounds": [row for record in rounds for row in _round_rows(record)],
         "metrics": [row for record in rounds for row in _metric_rows(record)] + list(_test_rows(home.campaigns)),
+        "costs": [row for record in rounds for row in _cost_rows(record)],
         "stages": [row for record in rounds for row in _stage_rows(record)],
     }
     return Inventory(_files(found.values()), {name: _table(name, rows[name]) for name in SCHEMAS})
@@ -116,6 +136,8 @@ def _list(artifact: Artifact, folder: str, inside: str) -> None:
     for entry in _entries(folder):
         if entry.is_dir():
             _list(artifact, entry.path, f"{inside}{entry.name}/")
+        elif entry.name == tombstone.NAME:
+            artifact.is_collected = True
         elif not entry.name.startswith("."):
             artifact.names.append(inside + entry.name)
             artifact.bytes += entry.stat().st_size
@@ -136,7 +158,11 @@ def _records(root: Path) -> Iterator[Row]:
     for key in _entries(root):
         stems = [entry.name.removesuffix(".json") for entry in _entries(key.path) if entry.name.endswith(".json")]
         for version in sorted(int(stem) for stem in stems if stem.isdigit()):
-            yield read_json(Path(key.path, f"{version}.json"))
+            path = Path(key.path, f"{version}.json")
+            record = read_json(path)
+            if not isinstance(record, dict) or not {"key", "version", "ingredients", "output"} <= record.keys():
+                raise UserError(f"{path} is no record of the store; move it away, and what it tells of is made again when it is needed")
+            yield record
 
 
 def _artifact_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:
@@ -197,7 +223,7 @@ def _model_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]
 def _same(holders: list[Artifact], parts: dict[str, str]) -> str | None:
     """The artifact with these parts; only where several share their weights are their files read to tell them apart."""
     if len(holders) > 1:
-        holders = [artifact for artifact in holders if models.identity(Path(artifact.folder)) == parts]
+        holders = [artifact for artifact in holders if models.identity(Path(artifact.folder), artifact.gone) == parts]
     return holders[0].digest if holders else None
 
 
@@ -210,7 +236,7 @@ def _rounds(campaigns: Path) -> list[RoundRecord]:
     """Every attempt at a round; how the base model was made (`base/round.json`) is part of round 0."""
     found: dict[tuple[str, int, int], RoundRecord] = {}
     for path in sorted(campaigns.glob("*/*/round.json")):
-        record = RoundRecord(**read_json(path))
+        record = read_round(path)
         place = (record.campaign, record.round, record.attempt)
         found[place] = _joined(found[place], record) if place in found else record
     return [found[place] for place in sorted(found)]
@@ -250,8 +276,14 @@ def _metric_rows(record: RoundRecord) -> Iterator[Row]:
 def _test_rows(campaigns: Path) -> Iterator[Row]:
     """The closing figures, which stand beside the rounds."""
     for path in sorted(campaigns.glob("*/test.json")):
-        for row in read_json(path):
+        for row in read_figures(path):
             yield {"campaign": path.parent.name, **{n: row.get(n) for n in ("round", "attempt", *METRICS.schema.names)}}
+
+
+def _cost_rows(record: RoundRecord) -> Iterator[Row]:
+    for path, stage in record.stages.items():
+        for name, told in stage.get("cost", {}).items():
+            yield {**_place(record), "stage": path, "verb": stage["verb"], "reused": name == "reused", **told}
 
 
 def _stage_rows(record: RoundRecord) -> Iterator[Row]:

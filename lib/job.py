@@ -50,6 +50,11 @@ class Job:
     outside: dict[str, str] = field(default_factory=dict)
     """Inputs that lie outside the store, by path or hub name; their content stands in `settings`, so no path reaches the key."""
 
+    @property
+    def makes_model(self) -> bool:
+        """Whether its result is a model."""
+        return self.kind in ("initialise", "adopt", "train")
+
     def ingredients(self, store: Store, identities: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
         """The ingredients of this job's key; `identities` has the digests of every model by artifact digest.
 

@@ -18,8 +18,9 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.metadata
+import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +66,34 @@ def ingredients_of(
     }
 
 
-def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs between two sets of ingredients, in words: `settings.sampler.n: 8 → 16`, `code lib.samplers.rows`."""
+PARTS = {"weights": "weights", "tokenizer": "tokenizer", "chat_template": "chat template", "config": "configuration"}
+"""Part of a model's identity → what people call it."""
+
+SPOKEN_CHANGES = 4
+"""How many changes `in_words` names."""
+
+SPOKEN_CHARACTERS = 60
+"""How much of a setting's value a change quotes."""
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any], makers: Mapping[str, str] | None = None) -> list[str]:
+    """What differs between two sets of ingredients, in words: `setting sampler.n: 8 → 16`, `code of lib.samplers.rows`.
+
+    `makers` says which stage made an input, by its content digest: `input completions, made by main/sample`.
+    """
     found: list[str] = []
     for part in ("kind", "settings", "inputs", "models", "code", "versions", "seed"):
         before, after = dict(_leaves(old.get(part))), dict(_leaves(new.get(part)))
         for name in sorted(before.keys() | after.keys()):
             if before.get(name) != after.get(name):
-                found.append(_difference(part, name, before.get(name), after.get(name)))
+                found.append(_difference(part, name, before.get(name), after.get(name), makers or {}))
     return found
+
+
+def in_words(changes: Sequence[str]) -> str:
+    """Changes as one line, the first few of them by name."""
+    more = len(changes) - SPOKEN_CHANGES
+    return "; ".join([*changes[:SPOKEN_CHANGES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def strategy_modules(settings: Any) -> Iterator[str]:
@@ -180,11 +200,34 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _difference(part: str, name: str, before: Any, after: Any) -> str:
+def _difference(part: str, name: str, before: Any, after: Any, makers: Mapping[str, str]) -> str:
     if part == "code":
         return f"code of {name}" if before and after else f"code {'reached' if after else 'no longer reached'}: {name}"
     if part == "versions":
-        return f"version of {name}: {before} → {after}"
-    if part in ("inputs", "models"):
-        return f"{part[:-1]} {name}"
-    return f"{part}{'.' + name if name else ''}: {before!r} → {after!r}"
+        return f"version of {name}: {_spoken(before)} → {_spoken(after)}"
+    if part == "inputs":
+        return _input(name, before or [], after or [], makers)
+    if part == "models":
+        role, _, piece = name.rpartition(".")
+        return f"{PARTS.get(piece, piece)} of {role or 'the model'}"
+    if part == "seed":
+        return "seed"
+    return f"{'setting ' + name if name else part}: {_spoken(before)} → {_spoken(after)}"
+
+
+def _input(name: str, before: Sequence[str], after: Sequence[str], makers: Mapping[str, str]) -> str:
+    new = [content for content in after if content not in before]
+    if not new:
+        return f"input {name}: {len(before)} → {len(after)} tables" if len(before) != len(after) else f"input {name}: another order"
+    known = list(dict.fromkeys(makers[content] for content in new if content in makers))
+    return f"input {name}" + (f", made by {' and '.join(known)}" if known else "")
+
+
+def _spoken(value: Any) -> str:
+    """A value as a line has room for it: digests by their beginning, long texts cut."""
+    if value is None:
+        return "none"
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
+        return value[:12]
+    text = repr(value)
+    return text if len(text) <= SPOKEN_CHARACTERS else f"{text[:SPOKEN_CHARACTERS]}…"

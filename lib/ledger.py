@@ -4,7 +4,7 @@
                  the tables of lib.records over all artifacts; metric_rows is the one named `metrics` there
     examples     (artifact, kind, example_id, problem_id) over every kind
     judged       (artifact, completion_id, outcome): whole-completion verdicts of one artifact taken together
-    artifacts, inputs, job_models, rounds, metrics, stages
+    artifacts, inputs, job_models, rounds, metrics, costs, stages
                  from records and round.json; see lib.inventory
 
 In a view over Parquet the first column, `artifact`, is the digest that a row came from: constants compared with it choose
@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from lib import inventory
-from lib.errors import UnknownName, UserError
+from lib.errors import DamagedArtifact, UnknownName, UserError
 from lib.home import Home
 from lib.questions import NAMED
 from lib.records import EXAMPLES, TABLES
@@ -72,7 +72,7 @@ class Ledger:
         self._db.execute("CREATE SCHEMA empty")
         for name, spec in TABLES.items():
             self._db.from_arrow(spec.empty()).create(f"empty.{name}")
-            self._db.execute(f"CREATE VIEW {_VIEW.get(name, name)} AS {self._select(name, found.files[name])}")
+            self._create_view(_VIEW.get(name, name), self._select(name, found.files[name]))
         kinds = [f"SELECT artifact, '{kind}' AS kind, example_id, problem_id FROM {spec.name}" for kind, spec in EXAMPLES.items()]
         self._db.execute(f"CREATE VIEW examples AS {' UNION ALL '.join(kinds)}")
         self._db.execute(_JUDGED)
@@ -108,9 +108,22 @@ class Ledger:
 
     def rows(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
         """The rows of a query of ours; `$name` in it stands for the parameter of that name."""
-        asked = self._db.execute(sql, parameters) if parameters else self._db.execute(sql)
+        try:
+            asked = self._db.execute(sql, parameters) if parameters else self._db.execute(sql)
+        except self._error as error:  # our own SQL is right, so a file is not
+            raise self._damage(error) from None
         columns = [column[0] for column in asked.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in asked.fetchall()]
+
+    def _create_view(self, name: str, sql: str) -> None:
+        try:
+            self._db.execute(f"CREATE VIEW {name} AS {sql}")
+        except self._error as error:  # DuckDB looks into the first file
+            self.close()
+            raise self._damage(error) from None
+
+    def _damage(self, error: Exception) -> DamagedArtifact:
+        return DamagedArtifact(f"a table of {self.home.store} cannot be read ({_one_line(error)}); run again the round that made it")
 
     def part(self, table: str, artifacts: Iterable[str]) -> str:
         """A view over these artifacts alone, as SQL to stand after FROM: only their files are opened."""

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -162,9 +162,13 @@ def import_folder(source: str | Path, out: Path) -> None:
     _normalise(out)
 
 
-def identity(folder: Path) -> dict[str, str]:
-    """sha256 of what a result can depend on: weights, tokenizer, chat_template and config, each apart from the others."""
-    weights = {path.name: sha256_of(path) for path in _files(folder, weights_and_configs=True) if path.suffix == ".safetensors"}
+def identity(folder: Path, gone: Mapping[str, str] | None = None) -> dict[str, str]:
+    """sha256 of what a result can depend on: weights, tokenizer, chat_template and config, each apart from the others.
+
+    `gone` has the sha256 of weights that are not there any more.
+    """
+    weights = {name: sha for name, sha in (gone or {}).items() if WEIGHTS.fullmatch(name)}
+    weights |= {path.name: sha256_of(path) for path in _files(folder, weights_and_configs=True) if path.suffix == ".safetensors"}
     tokenizer = {path.name: sha256_of(path) for path in _files(folder, weights_and_configs=False) if path.name != TEMPLATE}
     if TOKENIZER_CONFIG in tokenizer:
         settings = read_json(folder / TOKENIZER_CONFIG)

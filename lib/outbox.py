@@ -8,7 +8,6 @@ ID is the sha256 of the event's canonical JSON, so an event is what it says: a r
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lib import seeds
-from lib.files import locked, sync_folder, write_atomically
+from lib.errors import UserError
+from lib.files import locked, read_json, sync_folder, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,12 @@ def put(folder: Path, event: Mapping[str, Any], ignoring: Collection[str] = ()) 
 
 
 def pending(folder: Path) -> list[Queued]:
-    """The events that wait, first put first."""
+    """The events that wait, first put first. Raises UserError naming a file that is none."""
     found = []
     for path in _waiting(folder):
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = read_json(path)
+        if not isinstance(body, dict) or not {"id", "at_ms", "event"} <= body.keys():
+            raise UserError(f"{path} is no event of the outbox; move it away")
         found.append(Queued(path, body["id"], body["at_ms"], body["event"]))
     return found
 

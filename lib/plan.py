@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lib import seeds
+from lib import grown, seeds
 from lib.casting import MEASURED, Part, parts
 from lib.errors import UnknownName, UserError
 from lib.job import Job, Label, Result
@@ -161,12 +161,15 @@ def _replayed(trainer: Strategy, ground: Ground) -> tuple[str, ...]:
 
 
 def evaluate_sample_jobs(evaluator: Any, model: str, split: str, problems: tuple[str, ...], ground: Ground) -> list[Job]:
-    """The sampling that feeds an evaluator. Its seed leaves out round and attempt: every model meets the same draws."""
+    """The sampling that feeds an evaluator. Its seed leaves out round and attempt: every model meets the same draws.
+
+    It leaves out settings that only add, too: more samples are the same ones and more.
+    """
     sampler = evaluator.sampler.model_dump(mode="json")
     own = Part(str(getattr(evaluator.sampler, "role", "policy")))
     others = [part for part in parts([evaluator.sampler]) if part != own]
     settings: Json = {"sampler": sampler, **_engines([own, *others], ground)}
-    seed = seeds.seed_of(ground.seed, "evaluate", split, sampler)
+    seed = seeds.seed_of(ground.seed, "evaluate", split, grown.ungrown(evaluator.sampler))
     models = {own.name: model, **_cast_measuring(others, model, ground)}
     labels = [ground.at("evaluate", split, i, len(problems), "sample") for i in range(len(problems))]
     return [

@@ -29,6 +29,10 @@ class Tables:
     problems: pa.Table
     completions: pa.Table = field(default_factory=records.COMPLETIONS.empty)
     verdicts: pa.Table = field(default_factory=records.VERDICTS.empty)
+    earlier: pa.Table = field(default_factory=records.COMPLETIONS.empty)
+    """For a sampler that names `adds`: completions that it has made before and need not make again (lib.samplers.standing)."""
+    begun: pa.Table = field(default_factory=records.COMPLETIONS.empty)
+    """Likewise: completions that were cut off at a lower limit, to be continued."""
     seed: int = 0
     """For a verifier that draws; the second try of what stayed undecided has another."""
     report: Report = silent
@@ -41,6 +45,8 @@ class Request:
 
     prompt_ids: Sequence[int]
     seeds: tuple[int, ...]
+    start: int = 0
+    """How many tokens of a completion `prompt_ids` ends with: what is drawn continues it and its stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,7 @@ class EngineFactory(Protocol):
     """Settings of an engine (a strategy); `open` loads a model folder.
 
     One that reads nothing of the folder says so with `reads_model = False`, one that would not sample the same again with
-    `reproducible = False`.
+    `reproducible = False`, one that heeds the `start` of a request with `continues = True`.
     """
 
     def open(self, model: Path, model_id: str, machine: Machine) -> Engine: ...
@@ -167,7 +173,11 @@ class EngineFactory(Protocol):
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Writes completions for problems."""
+    """Writes completions for problems.
+
+    One of which every completion is a function of the stage's seed, the problem and its own index may name its settings `n`
+    and `max_new_tokens` in `adds`: where these alone grow, what it made before comes in `tables.earlier` and `tables.begun`.
+    """
 
     def sample(self, tables: Tables, engines: Mapping[str, Engine], seed: int, report: Report) -> pa.Table:
         """Rows of records.COMPLETIONS."""
@@ -259,6 +269,17 @@ class Evaluator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A publication of the same sampling with another number of samples or another token limit (lib.grown)."""
+
+    name: str
+    """KEY/VERSION."""
+    folder: Path
+    n: int
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What a stage function (`lib.stages.<verb>:run`) is given; it writes its files into a folder and returns stats.
 
@@ -271,3 +292,5 @@ class Work:
     models: dict[str, tuple[str, Path]]
     seed: int
     machine: Machine
+    earlier: tuple[Earlier, ...] = ()
+    """What a sample stage need not make again; never part of a key."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib import events, outbox
-from lib.errors import RoundhouseError
+from lib.errors import RoundhouseError, UserError
 from lib.events import CampaignEvent, EvaluateEvent, FinalEvent, RoundEvent
 from lib.tracking import Experiment, Logged, explained, metric_name
 
@@ -44,7 +44,10 @@ def publish(folder: Path, tracking_uri: str) -> Published:
     An empty outbox costs no import of MLflow.
     """
     with _ONE_AT_A_TIME, outbox.draining(folder):
-        waiting = outbox.pending(folder)
+        try:
+            waiting = outbox.pending(folder)
+        except UserError as error:  # a file that is damaged; what stands before and after it keeps its order
+            return Published(0, 1, str(error))
         reasons: dict[str, str] = {}
         count = 0
         for queued in waiting:

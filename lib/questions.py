@@ -64,6 +64,16 @@ SELECT campaign, split, metric, round, attempt, value, stderr, n
 FROM metrics WHERE slice = 'all' ORDER BY campaign, split, metric, round, attempt, evaluator
 """
 
+_COSTS = """
+WITH spent AS (SELECT campaign, round, attempt, stage,
+        CAST(sum(tokens) FILTER (NOT reused) AS BIGINT) AS tokens, sum(device_seconds) FILTER (NOT reused) AS device_seconds,
+        sum(seconds) FILTER (NOT reused) AS seconds, sum(seconds) AS worth
+    FROM costs GROUP BY ALL)
+SELECT campaign, round, attempt, stage, tokens, round(device_seconds, 2) AS device_seconds, round(seconds, 2) AS seconds,
+    round(1 - seconds / nullif(worth, 0), 4) AS reused_share
+FROM spent ORDER BY campaign, round, attempt, stage
+"""
+
 NAMED = {
     "funnel": Question(
         "How many completions were sampled, correct, kept as examples (earlier rounds' too, where a stage accumulates), "
@@ -73,6 +83,9 @@ NAMED = {
     "drop_reasons": Question("What did each filter drop, and why?", _DROP_REASONS),
     "pass_rates": Question("What share of the training completions was correct, and of the problems solved at least once?", _PASS_RATES),
     "champions": Question("Which model is each campaign's champion, and since when?", _CHAMPIONS),
+    "costs": Question(
+        "What did each stage cost its round in tokens, device-seconds and seconds, and what share of its seconds was reused?", _COSTS
+    ),
     "curves": Question("How did each metric move over the rounds?", _CURVES),
 }
 """Name → question."""

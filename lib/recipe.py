@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -182,7 +183,8 @@ def _load_file(path: Path) -> tuple[Recipe, str]:
     except RoundhouseError:
         raise
     except Exception as error:  # the user's file may raise anything; say which file and what
-        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        said = " ".join(str(error).partition(" [type=")[0].split())  # pydantic's go over several lines
+        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {said}") from error
     found = getattr(module, "RECIPE", None)
     if not isinstance(found, Recipe):
         raise UserError(f"{path} has no RECIPE = Recipe(...); add one")
@@ -203,6 +205,8 @@ def override(recipe: Recipe, settings: dict[str, str]) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        for path in settings:  # said in the words that were typed
+            where = re.sub(rf"^{re.escape(_full(values, path))}(?![^.])", path, where)
         raise UserError(f"setting {where}: {first['msg']}; got {first.get('input')!r}") from None
 
 

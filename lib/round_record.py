@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from lib.errors import UserError
+from lib.files import read_json
 
 
 @dataclass(slots=True)
 class RoundRecord:
     """What one attempt at a round did; written after every stage."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     campaign: str
     round: int
@@ -23,6 +31,10 @@ class RoundRecord:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     decision: dict[str, Any] | None = None
     flow_run: str = ""
+    root_flow_run: str = ""
+    """The flow run that this round was begun under, which one that is retried counts its rounds by; a rerun keeps it."""
+    overrides: dict[str, str] = field(default_factory=dict)
+    """Settings of the recipe that a rerun changed for this round, by dotted path, as they were typed."""
     event: str = ""
     """Id of the round's event in the lineage."""
     supersedes: str = ""
@@ -30,3 +42,27 @@ class RoundRecord:
     revision: int = 0
     """How often reruns had changed the campaign's past when this round was decided."""
     seconds: float = 0.0
+
+
+def read_round(path: Path) -> RoundRecord:
+    """The record in a file. Raises UserError, naming the file, for one that is damaged or that a newer roundhouse wrote."""
+    return _checked(path, _ROUND)
+
+
+def read_figures(path: Path) -> list[dict[str, Any]]:
+    """The rows of a campaign's test.json. Raises UserError, naming the file, for one that holds anything else."""
+    return _checked(path, _FIGURES)
+
+
+def _checked(path: Path, adapter: TypeAdapter[Any]) -> Any:
+    try:
+        return adapter.validate_python(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        if first["type"] == "unexpected_keyword_argument":
+            raise UserError(f"{path} has '{where}', which this roundhouse does not know; use a newer one") from None
+        raise UserError(f"{path} is damaged ({where}: {first['msg']}); restore it, or move it away") from None
+
+
+_ROUND, _FIGURES = TypeAdapter(RoundRecord), TypeAdapter(list[dict[str, Any]])

@@ -4,6 +4,7 @@
     by-key/KEY/VERSION.json         what was published under a key: ingredients, inputs, output; hashed, written last
     by-key/KEY/VERSION.stats.json   seconds, batch sizes, host: outside every digest; its creation claims the version
     by-key/KEY/VERSION.lost         why a record is in quarantine: its version is never given again
+    by-base/BASE/KEY                empty: KEY has the base key BASE (lib.grown). It only saves work, so it may be lost
     quarantine/                     what did not match its digest, kept to be looked at
     tmp/PID-HOST-…                  what is being made; dropped once its process runs no more
 
@@ -29,7 +30,7 @@ from typing import Any
 
 from lib import seeds
 from lib.artifacts import Artifacts, parsed
-from lib.errors import DamagedArtifact, UserError
+from lib.errors import Collected, DamagedArtifact, UserError
 from lib.files import locked, sync_folder, write_atomically, write_json
 
 log = logging.getLogger(__name__)
@@ -60,11 +61,16 @@ class Store(Artifacts):
         _drop_abandoned(root / "tmp")
 
     def lookup(self, key: str) -> Publication | None:
-        """The newest publication under a key whose record and artifact are whole; damaged ones go to quarantine."""
+        """The newest publication under a key whose record and artifact are whole; damaged ones go to quarantine.
+
+        One whose weights were collected is passed over, and stays where it is.
+        """
         for version in reversed(self.versions(key)):
             try:
                 found = self.read(key, version)
                 self.verify(found.digest)
+            except Collected:  # not damaged, and made again if it is wanted
+                continue
             except DamagedArtifact as damage:
                 log.warning("%s; moved to %s, to be made again when it is needed", damage, self.root / "quarantine")
                 self._quarantine(key, version, str(damage))
@@ -133,6 +139,17 @@ class Store(Artifacts):
     def published_keys(self) -> list[str]:
         """Every key that something was published under."""
         folder = self.root / "by-key"
+        return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+
+    def index(self, base: str, key: str) -> None:
+        """Remember that something published under a key has this base key."""
+        entry = self.root / "by-base" / base / key
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        entry.touch()
+
+    def indexed(self, base: str) -> list[str]:
+        """The keys that have a base key; what was published under them may be gone since."""
+        folder = self.root / "by-base" / base
         return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
 
     def _record(self, key: str, version: int) -> Path:

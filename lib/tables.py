@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.errors import SchemaMismatch
+from lib.errors import DamagedArtifact, SchemaMismatch
 from lib.records import TABLES, TableSpec
 
 ROW_GROUP = 16_384
@@ -53,12 +53,27 @@ def read(paths: Path | Sequence[Path], spec: TableSpec) -> pa.Table:
         return spec.empty()
     for path in files:
         check(path, spec)
-    return pa.concat_tables([pq.read_table(path).replace_schema_metadata(None) for path in files]).cast(spec.schema)
+    return pa.concat_tables([_whole(path).replace_schema_metadata(None) for path in files]).cast(spec.schema)
+
+
+def _whole(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damage(path, error) from error
+
+
+def _damage(path: Path, error: Exception) -> DamagedArtifact:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:200]
+    return DamagedArtifact(f"{path} cannot be read ({said}); run again the round that made it")
 
 
 def check(path: Path, spec: TableSpec) -> None:
-    """Raise SchemaMismatch unless the file holds this table at this version."""
-    found = spec_id(path)
+    """Raise SchemaMismatch unless the file holds this table at this version, DamagedArtifact if it cannot be read."""
+    try:
+        found = spec_id(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damage(path, error) from error
     if found != spec.id:
         raise SchemaMismatch(f"{path} holds {found or 'no roundhouse table'}, and this reader knows {spec.id}")
 

@@ -187,13 +187,14 @@ class Experiment:
         self.client.log_inputs(run.id, _dataset_inputs(datasets), [LoggedModelInput(i) for i in ids])
 
     def link_outputs(self, run: Logged, models: Iterable[ModelRef], step: int) -> None:
-        """The models that a run made; MLflow refuses a link that it has already."""
+        """The models that a run made; MLflow refuses a link that it has already, and its server an empty list of them."""
         from mlflow.entities import LoggedModelOutput
 
         outputs = self.client.get_run(run.id).outputs
         known = {output.model_id for output in outputs.model_outputs} if outputs else set()
         new = dict.fromkeys(i for ref in models if (i := self.model(ref, run)) not in known)
-        self.client.log_outputs(run.id, [LoggedModelOutput(i, step) for i in new])
+        if new:
+            self.client.log_outputs(run.id, [LoggedModelOutput(i, step) for i in new])
 
     def model(self, ref: ModelRef, run: Logged | None) -> str:
         """The id of the logged model of a digest; if new, `run` made it. Its weights stay where they are."""

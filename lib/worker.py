@@ -23,7 +23,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -74,11 +74,13 @@ class Session:
         needs_device: bool = True,
         environment: Mapping[str, str] | None = None,
         code_root: Path | None = None,
+        named: Callable[[int], str] = "pid {}".format,
     ) -> None:
         """`slots` is how many children may use the device at once: by default as many as cores on the CPU, one elsewhere.
 
         Without `needs_device` none is held, and the work is told to stay on the CPU.
-        `environment` is set in the child before its first work, `code_root` is where a user's own strategies lie.
+        `environment` is set in the child before its first work, `code_root` is where a user's own strategies lie;
+        `named` is how a process that holds the device is spoken of.
         """
         self.device = device if needs_device else "cpu"
         self.needs_device = needs_device
@@ -90,6 +92,7 @@ class Session:
             code_root=code_root,
         )
         self._sizes = SafeSizes(lock_folder)
+        self._named = named
         self._child: Child | None = None
         self._running = threading.Lock()
         self._closed = False
@@ -134,6 +137,11 @@ class Session:
         with self._running:
             self._drop()
 
+    def interrupt(self) -> None:
+        """Kill the child whole; an item that it works at ends as ChildCrashed, and the next `run` starts a new child."""
+        if (child := self._child) is not None:
+            child.kill()
+
     def close(self) -> None:
         """Kill the child whole, even in the middle of another thread's item, and refuse any further work."""
         self._closed = True
@@ -176,7 +184,7 @@ class Session:
                 case Leading():
                     child.leads_group = True
                 case Waiting(holders):
-                    log.warning("waiting for %s, held by pid %s", self.device, ", ".join(map(str, holders)) or "unknown")
+                    log.warning("waiting for %s, held by %s", self.device, ", ".join(map(self._named, holders)) or "unknown")
                 case Ready(missing):
                     if missing:
                         log.warning("imported late, so every stage starts slowly: %s", ", ".join(missing))

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
 
 from lib import events, seeds, tables
@@ -15,6 +15,8 @@ from lib.home import Home
 from lib.job import Label
 from lib.records import TABLES
 from lib.round_record import RoundRecord
+from tasks.outcome import tell_outcome
+from tasks.round_page import show_round
 from tasks.workshop import Workshop
 
 _progress: ContextVar[dict[str, UUID] | None] = ContextVar("_progress", default=None)
@@ -33,13 +35,14 @@ def show_progress(label: Label, share: float) -> None:
     if stage in shown:
         update_progress_artifact(shown[stage], progress=percent)
         return
-    made = create_progress_artifact(progress=percent, key=_artifact_key(label), description=stage)
+    key = artifact_key(label.campaign, label.round, label.phase, label.stage)
+    made = create_progress_artifact(progress=percent, key=key, description=stage)
     shown[stage] = made if isinstance(made, UUID) else UUID(str(made))
 
 
-def _artifact_key(label: Label) -> str:
-    words = f"{label.campaign}-r{label.round}-{label.phase}-{label.stage}".lower()
-    return "".join(c if c.isalnum() else "-" for c in words)
+def artifact_key(campaign: str, number: int, *words: str) -> str:
+    """A key as Prefect wants it: small letters, digits and dashes."""
+    return "".join(c if c.isalnum() else "-" for c in "-".join((campaign, f"r{number}", *words)).lower())
 
 
 def announce_campaign(campaign: Campaign, home: Home) -> None:
@@ -58,16 +61,15 @@ def announce_campaign(campaign: Campaign, home: Home) -> None:
 
 
 def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> str:
-    """Queue a finished round's events, put its figures on the flow run's page, and return the round's event id."""
-    event = round_event(record, campaign, shop)
-    event_id = events.put(shop.home.outbox, event)
+    """Queue a finished round's events, show it on the flow run's page, emit how it was decided; returns the round's event id.
+
+    A rerun that came to what it supersedes is nothing new, and round 0 is the campaign's base.
+    """
+    event_id = events.put(shop.home.outbox, round_event(record, campaign, shop))
     announce_metrics(record.metrics, record, shop)
-    if FlowRunContext.get() is not None:
-        create_table_artifact(
-            table=[{k: row[k] for k in ("split", "evaluator", "metric", "slice", "value", "stderr")} for row in record.metrics],
-            key=_artifact_key(Label(record.campaign, record.round, "round", "metrics")),
-            description=f"{record.campaign} round {record.round}: {event.reason}",
-        )
+    show_round(record, event_id, shop.home, artifact_key(record.campaign, record.round, "round"))
+    if record.round and event_id != record.supersedes:
+        tell_outcome(record, event_id, shop.home)
     return event_id
 
 
@@ -80,7 +82,11 @@ def round_event(record: RoundRecord, campaign: Campaign, shop: Workshop) -> even
         datasets=tuple(_datasets(record, shop)),
         models_in=tuple(_model(role, digest) for role, digest in sorted(record.start.items())),
         models_out=tuple(_model(role, digest) for role, digest in sorted(record.made.items())),
-        params={"recipe": campaign.recipe_name, "seed": str(campaign.seed)},
+        params={
+            "recipe": campaign.recipe_name,
+            "seed": str(campaign.seed),
+            **{f"set.{path}": value for path, value in record.overrides.items()},
+        },
         metrics=_stage_metrics(record, shop),
         accepted=record.state == "accepted",
         reason=str((record.decision or {}).get("sentence", "")),

@@ -11,6 +11,7 @@ from prefect.context import TaskRunContext
 from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.annotations import quote
 
+from lib.budget import Cost
 from lib.errors import ChildCrashed
 from lib.job import Job
 from tasks.workshop import Done, Workshop
@@ -43,17 +44,27 @@ def make(label: str, key: str, shop: Workshop, job: Job, ingredients: dict[str, 
 
 def publish(shop: Workshop, job: Job) -> Done:
     """A job's result, from the store if it is there and whole, else made now."""
-    if (foreseen := shop.foresee(job)) is not None:
-        return foreseen
-    key, ingredients = shop.key_of(job)
-    hit = None if shop.is_forced(job) else shop.known(job, key)
-    given: tuple[Any, ...] = (quote(shop), quote(job), quote(ingredients))  # Prefect would walk through them otherwise
-    manifest = make.with_options(refresh_cache=hit is None)(str(job.label), key, *given)
-    made = hit or shop.store.read(key, int(manifest["version"]))
-    shop.notice(job.label, 1, 1)
-    return Done(job.label, made, reused=hit is not None)
+    return publish_all(shop, [job])[0]
 
 
 def publish_all(shop: Workshop, jobs: list[Job]) -> list[Done]:
     """The results of a stage's shards, in order."""
-    return [publish(shop, job) for job in jobs]
+    try:
+        return [_publish(shop, job) for job in jobs]
+    finally:
+        shop.stand_back()
+
+
+def _publish(shop: Workshop, job: Job) -> Done:
+    if (foreseen := shop.foresee(job)) is not None:
+        return foreseen
+    key, ingredients = shop.key_of(job)
+    hit = None if shop.is_forced(job) else shop.known(job, key)
+    if hit is None:
+        shop.afford(job)
+    given: tuple[Any, ...] = (quote(shop), quote(job), quote(ingredients))  # Prefect would walk through them otherwise
+    manifest = make.with_options(refresh_cache=hit is None)(str(job.label), key, *given)
+    made = hit or shop.store.read(key, int(manifest["version"]))
+    shop.notice(job.label, 1, 1)
+    stats = shop.store.stats(made.key, made.version)
+    return Done(job.label, made, hit is not None, Cost.of(stats.get("cost", {})), stats.get("label") == str(job.label))

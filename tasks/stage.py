@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+from lib.budget import together
 from lib.job import Result
 from lib.records import TABLES
 from lib.round_record import RoundRecord
@@ -39,4 +40,8 @@ class Finished:
             "learned": {name: list(refs) for name, refs in self.learned.items()},
             "read": {name: list(refs) for name in TABLES if (refs := read.every(name))},
             "figures": self.figures,
+            "cost": {
+                "spent": asdict(together(done.cost for done in self.jobs if done.is_own)),
+                "reused": asdict(together(done.cost for done in self.jobs if not done.is_own)),
+            },
         }

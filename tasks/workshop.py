@@ -9,25 +9,29 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
 
-from lib import keys, tables
-from lib.errors import DamagedArtifact, UserError
+from lib import grown, holding, keys, tables
+from lib.budget import NOTHING, Budget, Cost, Spending, job_cost
+from lib.errors import ChildCrashed, Collected, DamagedArtifact, SlotLost, UserError
 from lib.home import Home
+from lib.in_use import InUse
 from lib.job import Job, Label
-from lib.protocols import Machine, Work
+from lib.protocols import Earlier, Machine, Work
 from lib.store import Publication, Store
 from lib.strategy import load
-from lib.worker import Session
-
-TIMEOUT_SECONDS = {"train": 24 * 3600.0}
-"""Longest run of a job by its kind; others get an hour."""
+from lib.time_limits import time_limits
+from lib.worker import Result, Session
+from tasks.failing import told
+from tasks.slots import Slot
 
 Notice = Callable[[Label, int, int], None]
-"""Called with (label, done, total) while a job works, and with done == total when it is finished."""
+"""Called with (label, done, total): with done 0 when a job begins to work, and with done == total when it is finished or reused."""
 
 
 def silent(label: Label, done: int, total: int) -> None:
@@ -41,6 +45,10 @@ class Done:
     label: Label
     publication: Publication
     reused: bool
+    cost: Cost = NOTHING
+    """What it cost whoever made it."""
+    is_own: bool = False
+    """Whether it was made for this very place, now or in a run that was cut off, and not for another round or campaign."""
 
     @property
     def digest(self) -> str:
@@ -61,20 +69,30 @@ class Workshop:
         forced: frozenset[tuple[int, str]] = frozenset(),
         remake: bool = False,
         notice: Notice = silent,
+        budget: Budget | None = None,
     ) -> None:
         self.home = home
         self.store = Store(home.store)
         self.forced = forced
         self.remake = remake
         self.notice = notice
+        self.budget = budget
+        self.in_use = InUse(home.locks)
         self.device = os.environ.get("ROUNDHOUSE_DEVICE") or ("cuda:0" if Path("/dev/nvidia0").exists() else "cpu")
+        self._time_limits = time_limits()
         self._identities: dict[str, dict[str, str]] = {}
         self._sessions = {
             needs: Session(
-                device=self.device, needs_device=needs, lock_folder=home.locks, environment=dict(os.environ), code_root=code_root
+                device=self.device,
+                needs_device=needs,
+                lock_folder=home.locks,
+                environment=dict(os.environ),
+                code_root=code_root,
+                named=partial(holding.spoken, home.campaigns),
             )
             for needs in (True, False)
         }
+        self._slot = Slot(os.environ.get("ROUNDHOUSE_SLOT", ""), self._sessions[True].interrupt)
 
     @classmethod
     @contextlib.contextmanager
@@ -84,6 +102,7 @@ class Workshop:
             yield cls.current
             return
         shop = cls(home, **settings)
+        shop.in_use.wait()  # whoever collects has not seen that this campaign is held
         cls.current = shop
         try:
             yield shop
@@ -95,6 +114,14 @@ class Workshop:
         """Kill the children; the device is free afterwards."""
         for session in self._sessions.values():
             session.close()
+        self._slot.give_back()
+        self.in_use.close()
+
+    def stand_back(self) -> None:
+        """Let others have the slot after a stage, where slots are given; its device first, for a slot covers what holds one."""
+        if self._slot.name:
+            self._sessions[True].release()
+            self._slot.give_back()
 
     def key_of(self, job: Job) -> tuple[str, dict[str, Any]]:
         """A job's key and its ingredients."""
@@ -106,8 +133,9 @@ class Workshop:
         from lib import models
 
         if model not in self._identities:
-            self.store.verify(model)
-            self._identities[model] = models.identity(self.store.folder(model))
+            with contextlib.suppress(Collected):  # what is reused needs to know the weights, not to have them
+                self.store.verify(model)
+            self._identities[model] = models.identity(self.store.folder(model), self.store.gone(model))
         return self._identities[model]
 
     def is_forced(self, job: Job) -> bool:
@@ -119,7 +147,7 @@ class Workshop:
 
         Raises UserError where something was lost that could not be made again in the same way.
         """
-        found = self.store.lookup(key)
+        found = self.in_use.find(lambda: self.store.lookup(key)) if job.makes_model else self.store.lookup(key)
         if found is None and self.store.is_lost(key) and not self.remake and self._is_drawn_otherwise(job):
             raise UserError(f"{job.label}: its completions were lost or damaged and would not come out the same again; use --remake")
         return found
@@ -128,6 +156,14 @@ class Workshop:
         """Whether a job would not come out the same again: an accelerator or a server adds up in whichever order it likes."""
         engines = [load(engine) for engine in (job.settings.get("engine"), *job.settings.get("engines", {}).values())]
         return job.kind == "sample" and (self.device != "cpu" or not all(getattr(engine, "reproducible", True) for engine in engines))
+
+    def afford(self, job: Job) -> None:
+        """Raise BudgetSpent where the job's campaign may not spend any more."""
+        if self.budget is not None:
+            self.budget.refuse(job.label.campaign, self._spending(job).total())
+
+    def _spending(self, job: Job) -> Spending:
+        return Spending(self.home.campaigns / job.label.campaign)
 
     def foresee(self, job: Job) -> Done | None:
         """What a dry run says of a job; None where work is really done."""
@@ -148,46 +184,77 @@ class Workshop:
 
     def make(self, job: Job, key: str, ingredients: Mapping[str, Any]) -> Publication:
         """Run a job in a child and publish what it wrote, unless somebody else does so first."""
-        with self.store.key_lock(key, wait=False) as held:
-            if held:
-                return self._made(job, key, ingredients)
-        self._sessions[True].release()  # never wait for a key while holding a device
-        with self.store.key_lock(key, wait=True):
-            return self._made(job, key, ingredients)
+        while True:
+            if self._slot.name and job.needs_device:
+                if not self.is_forced(job) and (found := self.known(job, key)) is not None:
+                    return found  # no slot for what is there already
+                if self._slot.was_lost:
+                    self.stand_back()
+                self._slot.take()  # before the key: who waits for a slot holds nothing
+            with self.store.key_lock(key, wait=False) as held:
+                if held:
+                    return self._made(job, key, ingredients)
+            self._sessions[True].release()  # never wait for a key while holding a device, or its slot
+            self._slot.give_back()
+            with self.store.key_lock(key, wait=True):
+                if not self._slot.name:
+                    return self._made(job, key, ingredients)
 
     def _made(self, job: Job, key: str, ingredients: Mapping[str, Any]) -> Publication:
         found = None if self.is_forced(job) else self.known(job, key)
         if found is not None:
             return found
+        self.notice(job.label, 0, 1)  # it is at work from here on; of what is reused the end alone is told
         self._verify_inputs(job)
         started = time.monotonic()
-        scratch = self.home.scratch / key
+        scratch = self.home.scratch / job.label.campaign / key
         with self.store.workspace() as out:
-            result = self._sessions[job.needs_device].run(
-                f"lib.stages.{job.kind}:run",
-                self._work(job, scratch),
-                out,
-                timeout_seconds=TIMEOUT_SECONDS.get(job.kind, 3600.0),
-                report=lambda done, total: self.notice(job.label, done, total),
-                memory_key=self._memory_key(job),
-            )
+            result = self._run(job, self._work(job, scratch, self._earlier(job, key, ingredients)), out)
+            cost = job_cost(job, result, time.monotonic() - started)
+            self._spending(job).add(str(job.label), cost)
             measured = {
                 **result.stats,
                 **asdict(result.usage),
-                "seconds": time.monotonic() - started,
+                "seconds": cost.seconds,
+                "cost": asdict(cost),
                 "micro_batch": result.micro_batch,
                 "device": self.device,
                 "label": str(job.label),
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
-            published = self.store.publish(out, key, ingredients, tables.rows_in(out), measured)
+            rows = tables.rows_in(out)
+            published = self._published(job, lambda: self.store.publish(out, key, ingredients, rows, measured))
+        grown.remember(self.store, key, ingredients)
         shutil.rmtree(scratch, ignore_errors=True)
         return published
+
+    def _published(self, job: Job, publish: Callable[[], Publication]) -> Publication:
+        return self.in_use.find(publish) if job.makes_model else publish()
+
+    def _run(self, job: Job, work: Work, out: Path) -> Result:
+        limit = self._time_limits[job.kind]
+        try:
+            with told(job, work.machine.scratch, limit):
+                return self._sessions[job.needs_device].run(
+                    f"lib.stages.{job.kind}:run",
+                    work,
+                    out,
+                    timeout_seconds=limit,
+                    report=lambda done, total: self.notice(job.label, done, total),
+                    memory_key=self._memory_key(job),
+                )
+        except ChildCrashed as crash:
+            if job.needs_device and self._slot.was_lost:
+                raise SlotLost(f"{job.label}: stopped, for the lease of its slot of '{self._slot.name}' was lost") from crash
+            raise
 
     def _verify_inputs(self, job: Job) -> None:
         """A key that names an input's digest must not be given a result made from other bytes."""
         for digest in {ref.partition("/")[0] for refs in job.inputs.values() for ref in refs} | set(job.models.values()):
             try:
                 self.store.verify(digest)
+            except Collected as collected:
+                raise Collected(f"{job.label} cannot run: {collected}") from None
             except DamagedArtifact as damage:
                 remedy = f"make it again: roundhouse rerun {job.label.campaign} --round N --from STAGE, of the round that made it"
                 raise DamagedArtifact(f"{job.label} reads what was damaged: {damage}; {remedy}") from None
@@ -197,8 +264,14 @@ class Workshop:
         shapes = sorted(self.identity(digest)["config"][:16] for digest in job.models.values())
         return f"{job.kind}:{','.join(shapes)}:{job.settings.get('sampler', {}).get('max_new_tokens', '')}"
 
-    def _work(self, job: Job, scratch: Path) -> Work:
+    def _earlier(self, job: Job, key: str, ingredients: Mapping[str, Any]) -> list[Earlier]:
+        """What a job need not make again; nothing for one that is to be made anew, or as it was before it was lost."""
+        if self.remake or self.is_forced(job) or self.store.is_lost(key):
+            return []
+        return grown.earlier(self.store.lookup, self.store, ingredients)
+
+    def _work(self, job: Job, scratch: Path, earlier: Iterable[Earlier]) -> Work:
         inputs = {name: [self.store.folder(ref) for ref in refs] for name, refs in job.inputs.items()}
         inputs |= {name: [Path(source)] for name, source in job.outside.items()}
         models = {role: (digest, self.store.folder(digest)) for role, digest in job.models.items()}
-        return Work(job.settings, inputs, models, job.seed, Machine(device=self.device, scratch=scratch))
+        return Work(job.settings, inputs, models, job.seed, Machine(device=self.device, scratch=scratch), tuple(earlier))

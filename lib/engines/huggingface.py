@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from lib import models
 from lib.engines.stops import Watch, before
@@ -25,6 +25,8 @@ POSITIONS_ON_CPU, POSITIONS = 24_576, 262_144
 
 class Huggingface(Strategy):
     """A transformers model in this process."""
+
+    continues: ClassVar[bool] = True
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights and activations; log-probabilities are always computed in float32."""
@@ -153,7 +155,7 @@ def batches(requests: Sequence[Request], rows: int) -> Iterator[list[tuple[int, 
     for place in sorted(range(len(requests)), key=lambda place: -len(requests[place].prompt_ids)):
         request = requests[place]
         for start in range(0, len(request.seeds), rows):
-            piece = Request(request.prompt_ids, request.seeds[start : start + rows])
+            piece = replace(request, seeds=request.seeds[start : start + rows])
             if held + len(piece.seeds) > rows:
                 yield batch
                 batch, held = [], 0

@@ -35,6 +35,7 @@ class OpenaiServer(Strategy):
     """A model server, started here by a command or running at an address."""
 
     reproducible: ClassVar[bool] = False
+    continues: ClassVar[bool] = True
 
     command: str | None = None
     """How to start a server here: {folder}, {digest} and {port} are filled in; no shell reads it. Ended with the work."""

@@ -25,6 +25,7 @@ class Scripted(Strategy):
     """What to answer to which prompt."""
 
     reads_model: ClassVar[bool] = False
+    continues: ClassVar[bool] = True
 
     answers: tuple[tuple[str, Annotated[tuple[str, ...], Field(min_length=1)]], ...] = ()
     """Prompt text and its answers: a sample takes the one at its stream seed modulo their number, a greedy one the first."""
@@ -60,10 +61,11 @@ class ScriptedEngine:
     ) -> list[list[Sampled]]:
         done: list[list[Sampled]] = []
         for request in requests:
-            texts = self._answers.get(self.decode(request.prompt_ids), (self._otherwise,))
+            prompt = request.prompt_ids[: len(request.prompt_ids) - request.start]
+            texts = self._answers.get(self.decode(prompt), (self._otherwise,))
             picks = [seed % len(texts) if temperature > 0 else 0 for seed in request.seeds]
             law = _LOGPROB if temperature > 0 else 0.0  # the greedy law is certain of its token
-            done.append([self._completion(texts[pick], law, max_new_tokens) for pick in picks])
+            done.append([self._completion(texts[pick], law, request.start, max_new_tokens) for pick in picks])
             report(len(done), len(requests))
         return done
 
@@ -78,8 +80,8 @@ class ScriptedEngine:
             report(len(done), len(pairs))
         return done
 
-    def _completion(self, text: str, logprob: float, max_new_tokens: int) -> Sampled:
-        whole = self.encode(text)
+    def _completion(self, text: str, logprob: float, start: int, max_new_tokens: int) -> Sampled:
+        whole = self.encode(text)[start:]
         ids = whole[:max_new_tokens]
         return Sampled(
             ids=ids,

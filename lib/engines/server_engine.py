@@ -87,8 +87,8 @@ class ServerEngine:
         Raises UserError if the server takes none of the requests or not the key, ServerGone if it went away and did not
         come back, BadModel if it has another model or another template.
         """
-        if not requests:
-            return []
+        if not any(request.seeds for request in requests):
+            return [[] for _ in requests]
         try:
             return asyncio.run(self._sample(requests, _Law(temperature, top_p, max_new_tokens), report))
         except ExceptionGroup as group:
@@ -137,7 +137,7 @@ class ServerEngine:
         while len(found) < owed:
             missing = min(owed - len(found), MOST_AT_ONCE)
             try:
-                path, body = self._body(request.prompt_ids, request.seeds[len(found)], missing, law)
+                path, body = self._body(request.prompt_ids, _wish(request, len(found)), missing, law)
                 came = await asker.ask(client, path, body, lambda reply: choices(self._identified_reply(reply)))
             except (Passing, Refused) as error:
                 if isinstance(error, Passing) and error.gone:
@@ -260,6 +260,12 @@ class ServerEngine:
     def _digest(self, request: Request, law: _Law) -> str:
         asked = [self.model_id, self._settings.endpoint, list(self._settings.stop), law.temperature, law.top_p, law.max_new_tokens]
         return seeds.digest([*asked, list(request.prompt_ids), list(request.seeds)])
+
+
+def _wish(request: Request, place: int) -> int:
+    """The seed to send. A server begins its own stream anew, so what continues a completion must not wish for the same one."""
+    seed = request.seeds[place]
+    return seeds.seed_of(seed, request.start) if request.start else seed
 
 
 def _lost() -> Sampled:

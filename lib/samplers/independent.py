@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -15,6 +16,8 @@ from lib.strategy import Strategy
 
 class Independent(Strategy):
     """n completions a problem, none of which sees another."""
+
+    adds: ClassVar[tuple[str, ...]] = ("n", "max_new_tokens")
 
     n: int = Field(default=8, ge=1)
     """Completions of each problem."""
@@ -30,7 +33,7 @@ class Independent(Strategy):
     def sample(self, tables: Tables, engines: Mapping[str, Engine], seed: int, report: Report) -> pa.Table:
         problems = tables.problems.select(["problem_id", "prompt"]).to_pylist()
         asks = [Ask(problem["problem_id"], records.chat(problem["prompt"])) for problem in problems]
-        return sampled(asks, engines, self, seed, report)
+        return sampled(asks, tables, engines, self, seed, report)
 
     def owes(self, tables: Tables) -> int:
         return tables.problems.num_rows * self.n

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -30,6 +30,8 @@ from lib.strategy import Strategy
 class Recorded(Strategy):
     """The recorded completions of each problem, in the order of their models and sample indices."""
 
+    draws: ClassVar[bool] = False
+    """These tokens cost nothing: no model writes them here."""
     path: DataFile
     """A file of recorded completions in any layout that `lib.recordings.layouts` knows."""
     columns: Columns = Columns()

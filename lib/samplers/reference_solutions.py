@@ -7,7 +7,7 @@ Nobody sampled these tokens. So `ids_source` is `retokenised`, `role` is `refere
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -22,6 +22,8 @@ from lib.strategy import Strategy
 class ReferenceSolutions(Strategy):
     """One completion for each problem that has an answer: the answer, followed by the end of text."""
 
+    draws: ClassVar[bool] = False
+    """These tokens cost nothing: no model writes them here."""
     role: str = "policy"
     """Whose tokenizer and chat template write the rows."""
     hint_share: float = Field(default=0.0, ge=0, le=1)

@@ -8,6 +8,7 @@ no hint, before the hinted completion. Left out: STaR gives the whole answer as 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -21,6 +22,8 @@ from lib.strategy import Strategy
 
 class WithHint(Strategy):
     """n hinted completions of each problem that was tried, has an answer, and has no completion with a correct verdict."""
+
+    adds: ClassVar[tuple[str, ...]] = ("n", "max_new_tokens")
 
     n: int = Field(default=8, ge=1)
     """Hinted completions of each such problem."""
@@ -40,7 +43,7 @@ class WithHint(Strategy):
     """Its first group, searched in the problem's answer, is the hint; a problem without a match is skipped."""
 
     def sample(self, tables: Tables, engines: Mapping[str, Engine], seed: int, report: Report) -> pa.Table:
-        return sampled(self._asks(tables), engines, self, seed, report)
+        return sampled(self._asks(tables), tables, engines, self, seed, report)
 
     def owes(self, tables: Tables) -> int:
         return len(self._asks(tables)) * self.n

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from lib import agreement_counts, records, tables
 from lib.errors import BrokenConservation, UserError
 from lib.protocols import Engine, Report, Tables, TokenScorer, Verifier, Work
+from lib.stages.apart import judged_apart
 from lib.stages.engines import open_engines
 from lib.stages.reading import tables_of
 from lib.strategy import load
@@ -28,6 +29,7 @@ PARTS = 1000
 def run(work: Work, out: Path) -> dict[str, Any]:
     """Write verdicts.parquet, and token_scores.parquet where a verifier has some; an undecided verdict gets one more try.
 
+    A completion at which a verifier raises is undecided too, whatever it raises (lib.stages.apart).
     Raises BrokenConservation if a verifier made another number of verdicts than it owes. With several verifiers the stats
     hold their confusion matrices, as counts that may be added over shards (lib.agreement_counts).
     """
@@ -45,14 +47,23 @@ def run(work: Work, out: Path) -> dict[str, Any]:
     if any(isinstance(verifier, TokenScorer) for verifier in verifiers):
         tables.write(_once(pa.concat_tables([scores for _, scores in made])), records.TOKEN_SCORES, out / "token_scores.parquet")
     outcomes = Counter(str(outcome) for outcome in verdicts["outcome"].to_pylist() if outcome)
-    return {"outcomes": dict(sorted(outcomes.items())), **agreement_counts.counts(verdicts, _gold(work.settings, verifiers))}
+    replies = verdicts.filter(pc.is_valid(verdicts["raw_text"]))  # what a judge wrote; other counts are of tokens that it read
+    written = {"tokens_sampled": pc.sum(replies["n_tokens"]).as_py()} if replies.num_rows else {}
+    return {"outcomes": dict(sorted(outcomes.items())), **written, **agreement_counts.counts(verdicts, _gold(work.settings, verifiers))}
 
 
-def _judged(verifier: Verifier, given: Tables, engines: Mapping[str, Engine]) -> Made:
+def _judged(verifier: Verifier, given: Tables, engines: Mapping[str, Engine], *, again: bool = False) -> Made:
     if isinstance(verifier, TokenScorer):
         verdicts, scores = verifier.verify_tokens(given, engines)
-    else:
+    elif engines:
         verdicts, scores = verifier.verify(given, engines), records.TOKEN_SCORES.empty()
+    else:
+
+        def judge(part: Tables) -> pa.Table:
+            return tables.conform(verifier.verify(part, engines), records.VERDICTS)
+
+        verdicts = judged_apart(verifier, given, judge, again=again)
+        scores = records.TOKEN_SCORES.empty()
     verdicts = tables.conform(verdicts, records.VERDICTS)
     owed = verifier.owes(given)
     if verdicts.num_rows != owed:
@@ -69,7 +80,7 @@ def _second_try(verifier: Verifier, given: Tables, first: Made, engines: Mapping
     column = "group_id" if getattr(verifier, "unit", "completion") == "group" else "completion_id"
     theirs = given.completions.filter(_among(given.completions["completion_id"], undecided))[column]
     part = given.completions.filter(_among(given.completions[column], theirs))
-    again, scores_again = _judged(verifier, replace(given, completions=part, seed=given.seed + 1), engines)
+    again, scores_again = _judged(verifier, replace(given, completions=part, seed=given.seed + 1), engines, again=True)
     ids = part["completion_id"]
     kept = verdicts.filter(pc.invert(_among(verdicts["completion_id"], ids)))
     scores_kept = scores.filter(pc.invert(_among(scores["completion_id"], ids)))

@@ -23,7 +23,7 @@ from tests.flows.conftest import ROOT, command, environment
 
 def said(home: Home, *words: str, **more: str) -> tuple[int, str]:
     ended = subprocess.run(
-        command(home, *words), env=environment(home, None, **more), cwd=ROOT, capture_output=True, text=True, timeout=120
+        command(home, *words), env=environment(home, None, **more), cwd=ROOT, capture_output=True, text=True, timeout=280
     )
     return ended.returncode, ended.stderr.strip()
 
@@ -35,7 +35,7 @@ def said(home: Home, *words: str, **more: str) -> tuple[int, str]:
         (("improve", "x", "--recipe", "./gone.py"), "no recipe file gone.py"),
         (("improve", "x", "--set", "sampler.m=3"), "no setting 'm' in 'sampler.m'"),
         (("improve", "x", "--set", "sampler.n"), "--set sampler.n: write it as NAME=VALUE"),
-        (("improve", "x", "--set", "sampler.n=0"), "greater than or equal to 1"),
+        (("improve", "x", "--set", "sampler.n=0"), "setting sampler.n: Input should be greater than or equal to 1; got 0"),
         (("improve", "a/b"), "'a/b' cannot name a campaign"),
         (("status", "gone"), "no campaign 'gone'"),
         (("rerun", "gone", "--round", "1", "--from", "train"), "no campaign 'gone'"),
@@ -87,6 +87,38 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path):
     status, stderr = said(Home(tmp_path / "file" / "home"), "status")
     assert status == 1
     assert "set ROUNDHOUSE_HOME to a folder that can be written" in stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("x = ", "cannot be imported: SyntaxError: invalid syntax"),
+        ("raise ValueError('two\\nlines')", "cannot be imported: ValueError: two lines"),
+        ("import a_friend_who_is_away", "cannot be imported: ModuleNotFoundError: No module named 'a_friend_who_is_away'"),
+        ("RECIPE = 3", "has no RECIPE = Recipe(...); add one"),
+        ("from lib.recipe import Recipe\nRECIPE = Recipe(phases=(), evaluators=(), speed=3)", "no setting 'speed' on Recipe"),
+        (
+            "from lib.samplers.independent import Independent\nIndependent(n='many')",
+            "validation error for Independent n Input should be a valid integer",
+        ),
+        ("from lib.recipe import Phase\nPhase(sampler=3)", "sampler Input should be a valid dictionary or instance of Strategy"),
+    ],
+)
+def test_a_recipe_file_that_is_wrong_is_one_line(text: str, line: str, home: Home, tmp_path: Path):
+    (tmp_path / "mine.py").write_text(text)
+    status, stderr = said(home, "improve", "x", "--recipe", str(tmp_path / "mine.py"))
+    assert status == 1
+    assert stderr.startswith("roundhouse: ") and line in stderr
+    assert len(stderr.splitlines()) == 1
+    assert not list(home.campaigns.glob("*/campaign.json"))
+
+
+def test_a_time_limit_that_is_none_is_refused_before_anything_starts(home: Home):
+    status, stderr = said(home, "improve", "x", ROUNDHOUSE_TIMEOUT_SECONDS="soon")
+    assert status == 1
+    assert stderr.startswith("roundhouse: ROUNDHOUSE_TIMEOUT_SECONDS=soon: write seconds")
+    assert len(stderr.splitlines()) == 1
+    assert not home.prefect.exists()
 
 
 def test_a_store_of_a_newer_format_is_refused(home: Home):

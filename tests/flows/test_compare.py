@@ -24,6 +24,11 @@ def test_compare_goes_on_with_the_same_options_and_refuses_others(run: Run, home
     first, again = run(*words), run(*words)
     assert first.returncode == 0, first.stderr
     assert json.loads(again.stdout) == json.loads(first.stdout)
+    found = json.loads(first.stdout)
+    assert {type(figure["value"]) for row in found["test"] for figure in row["figures"].values()} == {float}
+    assert all(row["low"] <= row["difference"] <= row["high"] for row in found["differences"])
+    assert "begun before" not in first.stderr
+    assert "compare-expert_iteration, compare-warm_only: begun before, and continued; --name OTHERNAME begins anew" in again.stderr
     other = run(*words, "--seed", "1")
     assert other.returncode == 1
     assert "'compare-expert_iteration' was begun with --seed 0, and --seed 1 is asked for" in other.stderr

@@ -42,8 +42,8 @@ def test_right_solutions_lower_the_surprise_at_right_solutions_by_more_than_wron
     words = ("compare", "--recipes", recipes, "--model", str(tmp_path / "bytes"), "--problems", f"gsm8k:{data / 'gsm8k' / 'test.jsonl'}")
     ended = run(*words, *sizes, "--json", seconds=1400)
     assert ended.returncode == 0, ended.stderr
-    found = {(row["difference"], row["metric"]): row for row in json.loads(ended.stdout)["differences"]}
-    assert float(found["compare-right − base", "nll_correct"]["to"]) < -1
-    assert float(found["compare-right − compare-wrong", "nll_correct"]["to"]) < 0
+    found = {(row["what"], row["metric"]): row for row in json.loads(ended.stdout)["differences"]}
+    assert found["compare-right − base", "nll_correct"]["high"] < -1
+    assert found["compare-right − compare-wrong", "nll_correct"]["high"] < 0
     told = {row["metric"]: row["value"] for row in CampaignFolder(home, "compare-right").test() if row["round"] == 1}
     assert told["pass_at_1"] == 0.0

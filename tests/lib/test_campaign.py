@@ -65,15 +65,15 @@ def test_a_rejected_round_leaves_previous_and_champion_as_they_were():
     assert found["round:2"] == {"policy": "m2", "judge": "j"}
 
 
-def test_a_stage_is_found_by_its_name_or_its_path(home: Home):
+def test_a_rerun_knows_the_record_that_it_took_the_place_of(home: Home):
     folder = begun(home)
-    stages = {path: {"verb": "x", "jobs": []} for path in ("main/sample", "main/train", "judge/train")}
-    folder.write_round(RoundRecord("one", 1, 1, stages=stages))
-    assert folder.stage_of(1, "sample") == folder.stage_of(1, "main/sample") == "main/sample"
-    with pytest.raises(UserError, match="several stages 'train': main/train, judge/train"):
-        folder.stage_of(1, "train")
-    with pytest.raises(UnknownName, match="no stage 'trian'"):
-        folder.stage_of(1, "trian")
+    first, second = RoundRecord("one", 1, 1, event="a", seconds=1.0), RoundRecord("one", 1, 1, event="b", supersedes="a")
+    folder.write_round(first)
+    folder.supersede(second)
+    folder.supersede(RoundRecord("one", 1, 1, event="c", supersedes="b"))
+    assert folder.superseded(folder.record(1)) == second
+    assert folder.superseded(second) == first
+    assert folder.superseded(first) is None
 
 
 def test_a_superseded_record_is_kept_beside_its_place(home: Home):

@@ -4,13 +4,13 @@ import os
 
 import pytest
 
-from lib.environment import MACHINE, OFFLINE, PRIVATE, QUIET, quiet_environment
+from lib.environment import MACHINE, OFFLINE, PRIVATE, QUIET, SERVED, quiet_environment
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment in which the user has set none of the variables; what a test sets is undone."""
-    for name in (*PRIVATE, *QUIET, *MACHINE, *OFFLINE, "ROUNDHOUSE_OFFLINE"):
+    for name in (*PRIVATE, *QUIET, *SERVED, *MACHINE, *OFFLINE, "ROUNDHOUSE_OFFLINE"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     return monkeypatch

@@ -37,23 +37,29 @@ def test_a_clear_gain_is_accepted_and_the_sentence_says_by_how_much():
     assert decision.low < decision.difference < decision.high
     assert decision.low < decision.bound
     assert decision.sentence == (
-        f"accepted: pass@1 {decision.new:.3f} against {decision.champion:.3f} on 400 problems, difference "
-        f"{decision.difference:+.3f} (95 % from {decision.low:+.3f} to {decision.high:+.3f}; "
-        f"could have shown {decision.smallest_effect:.2g})"
+        f"accepted: pass@1 {decision.new:.3f} against the champion's {decision.champion:.3f} on the same 400 problems, a difference of "
+        f"{decision.difference:+.3f} (95 % interval {decision.low:+.3f} to {decision.high:+.3f}); it may be worse by 0.02 at most, and "
+        f"is better by {decision.bound:.3f} or more with 95 % confidence; "
+        f"400 problems like these can tell a difference of {decision.smallest_effect:.2g}, and none much smaller"
     )
 
 
 def test_a_clear_loss_is_rejected_with_the_bound_that_decided():
     decision = Gate().decide(items(drawn(0.45, 1)), items(drawn(0.7, 2)), seed=0)
     assert not decision.accepted
-    assert decision.sentence.endswith(f"; it may be worse by {-decision.bound:.3f}, and 0.02 is allowed")
+    said = (
+        f"may be worse by 0.02 at most, and all that can be said is that it is worse by {-decision.bound:.3f} at most with 95 % confidence"
+    )
+    assert said in decision.sentence
 
 
 def test_the_margin_decides_between_equal_models():
     even = items([0.0, 1.0] * 20), items([1.0, 0.0] * 20)
     assert not Gate(margin=0.02).decide(*even, seed=0).accepted
     assert Gate(margin=0.5).decide(*even, seed=0).accepted
-    assert Gate(margin=0.02).decide(items([0.5] * 40), items([0.5] * 40), seed=0).accepted
+    same = Gate(margin=0.02).decide(items([0.5] * 40), items([0.5] * 40), seed=0)
+    assert same.accepted
+    assert same.sentence.endswith("and is no worse with 95 % confidence; no problem came out otherwise")
 
 
 def test_the_one_sided_bound_decides_and_not_the_printed_interval():

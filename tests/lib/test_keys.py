@@ -200,7 +200,35 @@ def test_a_changed_module_of_ours_changes_the_key(monkeypatch: pytest.MonkeyPatc
 
 def test_what_changed_is_said_in_words():
     old = {"kind": "sample", "settings": {"sampler": {"n": 8}}, "inputs": {"problems": ["a"]}, "code": {"lib.a": "1"}, "seed": 1}
-    new = {"kind": "sample", "settings": {"sampler": {"n": 16}}, "inputs": {"problems": ["b"]}, "code": {"lib.a": "2"}, "seed": 1}
-    assert keys.changed(old, new) == ["settings.sampler.n: 8 → 16", "input problems", "code of lib.a"]
+    new = {"kind": "sample", "settings": {"sampler": {"n": 16}}, "inputs": {"problems": ["b"]}, "code": {"lib.a": "2"}, "seed": 2}
+    assert keys.changed(old, new) == ["setting sampler.n: 8 → 16", "input problems", "code of lib.a", "seed"]
     assert keys.changed(old, old) == []
-    assert keys.changed({"versions": {"torch": "1"}}, {"versions": {"torch": "2"}}) == ["version of torch: 1 → 2"]
+    assert keys.changed({"versions": {"torch": "1"}}, {"versions": {"torch": "2"}}) == ["version of torch: '1' → '2'"]
+
+
+def test_a_changed_input_is_said_with_the_stage_that_made_it():
+    def of(**inputs: list[str]) -> dict[str, Any]:
+        return {"inputs": inputs}
+
+    makers = {"b": "main/filter", "c": "main/filter of round 1"}
+    assert keys.changed(of(examples=["a"]), of(examples=["b"]), makers) == ["input examples, made by main/filter"]
+    assert keys.changed(of(examples=["a"]), of(examples=["a", "b", "c"]), makers) == [
+        "input examples, made by main/filter and main/filter of round 1"
+    ]
+    assert keys.changed(of(examples=["a", "b"]), of(examples=["b"]), makers) == ["input examples: 2 → 1 tables"]
+    assert keys.changed(of(), of(replay=["x"]), makers) == ["input replay"]
+
+
+def test_a_changed_model_is_said_with_its_part_and_role():
+    old = {"models": {"policy": {"weights": "1", "tokenizer": "1", "chat_template": "1", "config": "1"}}}
+    for part, said in (("weights", "weights"), ("tokenizer", "tokenizer"), ("chat_template", "chat template"), ("config", "configuration")):
+        assert keys.changed(old, {"models": {"policy": {**old["models"]["policy"], part: "2"}}}) == [f"{said} of policy"]
+
+
+def test_long_values_and_many_changes_are_cut():
+    digest, text = "0123456789abcdef" * 4, "x" * 200
+    (said,) = keys.changed({"settings": {"model_id": digest}}, {"settings": {"model_id": text}})
+    assert said.startswith("setting model_id: 0123456789ab → 'xxx")
+    assert len(said) < 120
+    assert keys.in_words(["a"]) == "a"
+    assert keys.in_words(["a", "b", "c", "d", "e", "f"]) == "a; b; c; d; and 2 more"

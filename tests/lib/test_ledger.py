@@ -178,7 +178,7 @@ def test_a_question_can_neither_write_nor_read_other_files(small, ledger, tmp_pa
 
 
 def test_bad_sql_is_one_line_with_what_is_wrong_and_the_views(ledger):
-    with pytest.raises(UserError, match=r'column "nonsense" not found.*views: artifacts, completions, dropped') as refused:
+    with pytest.raises(UserError, match=r'column "nonsense" not found.*views: artifacts, completions, costs, dropped') as refused:
         ledger.query("SELECT nonsense FROM rounds")
     assert "\n" not in str(refused.value)
     with pytest.raises(UserError, match=r"syntax error.*views: artifacts"):

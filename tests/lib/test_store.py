@@ -275,3 +275,12 @@ def test_a_kill_while_publishing_leaves_nothing_that_counts(tmp_path: Path, at: 
         (out / "b.txt").write_text("b")
         made = store.publish(out, "k" * 64, {}, {}, {})
     assert store.lookup("k" * 64) == made
+
+
+def test_keys_are_found_again_by_their_base_key(tmp_path: Path):
+    store = Store(tmp_path)
+    for _ in range(2):
+        store.index("b" * 64, KEY)
+        store.index("b" * 64, "a" * 64)
+    assert Store(tmp_path).indexed("b" * 64) == ["a" * 64, KEY]
+    assert store.indexed("c" * 64) == []

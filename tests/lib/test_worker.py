@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lib.errors import RoundhouseError, StageFailed, UnknownName, UserError
+from lib.errors import ChildCrashed, RoundhouseError, StageFailed, UnknownName, UserError
 from lib.protocols import Machine, Work
 from lib.worker import Session
 
@@ -132,23 +132,28 @@ def test_a_session_works_from_any_thread_and_threads_take_turns(session, tmp_pat
 
 
 def test_a_second_session_waits_for_the_only_slot_and_names_its_holder(tmp_path, caplog):
-    from processes import pids_in
+    from processes import await_that, pids_in
 
-    ends: dict[str, float] = {}
+    limit = 2.0
 
-    def first() -> None:
+    def hold() -> None:
+        with pytest.raises(ChildCrashed):
+            first.run("tiny_stages:sleep", work({"marker": str(tmp_path / "holder"), "seconds": 250}), tmp_path / "a")
+
+    def let_go() -> None:
+        await_that(lambda: "waiting for cpu" in caplog.text, seconds=120)
+        time.sleep(limit)
+        first.close()
+
+    with Session(lock_folder=tmp_path, slots=1) as first:
+        holding, waiting = threading.Thread(target=hold), threading.Thread(target=let_go)
+        holding.start()
+        holder, _ = pids_in(tmp_path / "holder")
+        waiting.start()
         with Session(lock_folder=tmp_path, slots=1) as session:
-            session.run("tiny_stages:sleep", work({"marker": str(tmp_path / "holder"), "seconds": 0.7}), tmp_path / "a")
-            ends["first"] = time.monotonic()
-
-    thread = threading.Thread(target=first)
-    thread.start()
-    holder, _ = pids_in(tmp_path / "holder")
-    with Session(lock_folder=tmp_path, slots=1) as session:
-        session.run("tiny_stages:echo", work(), tmp_path / "b", timeout_seconds=0.6)  # the wait does not count
-        ends["second"] = time.monotonic()
-    thread.join()
-    assert ends["second"] > ends["first"]
+            session.run("tiny_stages:echo", work(), tmp_path / "b", timeout_seconds=limit)  # the wait does not count
+        waiting.join()
+        holding.join()
     assert f"waiting for cpu, held by pid {holder}" in caplog.text
 
 

@@ -1,0 +1,173 @@
+"""How status puts its facts into words: short enough for 80 columns, whole sentences where there is room."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flows.standing import Facts
+from flows.terminal import bar, figure
+from lib import stage_paths
+from lib.comparison import METRICS
+
+BAR = 20
+
+
+def row(facts: Facts) -> dict[str, str]:
+    """A campaign in the table of all."""
+    best = facts.get("champion")
+    first = next((metric for metric in METRICS if metric in facts.get("figures", {})), None)
+    return {
+        "campaign": facts["campaign"],
+        "state": facts["state"],
+        "round": _round_of(facts).removeprefix("round "),
+        "champion": "" if not best else f"round {best['round']}" if best["round"] else "base",
+        "last figure": "" if first is None else f"{spoken(first)} {figure(facts['figures'][first])}",
+    }
+
+
+def summary(facts: Facts) -> list[str]:
+    """A campaign by itself, in lines."""
+    if facts["state"] == "unreadable":
+        return [f"{facts['campaign']}: {facts['reason']}"]
+    where = f", {_round_of(facts)}" if facts["rounds"] is not None else ""
+    lines = [
+        f"{facts['campaign']} ({facts['recipe']}): {facts['state']}{where}" if facts["recipe"] else f"{facts['campaign']}: {facts['state']}"
+    ]
+    lines += [f"  {line}" for line in reason(facts, named=False)]
+    if best := facts["champion"]:
+        made = f"of round {best['round']}" if best["round"] else "is the base model"
+        lines.append(f"  champion {made}, model {best['model'][:12]}")
+    if facts["figures"]:
+        values = "  ".join(f"{spoken(name)} {figure(facts['figures'][name])}" for name in METRICS if name in facts["figures"])
+        lines.append(f"  {_model_of(facts['figures_of_round'])} on validation: {values}")
+    if facts["state"] == "idle":
+        lines.append(f"  go on with: roundhouse improve {facts['campaign']}")
+    return lines
+
+
+def reason(facts: Facts, named: bool = True) -> list[str]:
+    """Why a campaign does nothing, and what to do about it; nothing where there is no more to say than its state."""
+    if not facts.get("reason"):
+        return []
+    who = f"{facts['campaign']} {facts['state']}: " if named else ""
+    if facts["state"] == "unreadable":
+        return [f"{facts['campaign']}: {facts['reason']}"]
+    again = (
+        "the same command begins it" if facts["state"].startswith("beginning") else f"go on with: roundhouse improve {facts['campaign']}"
+    )
+    return [f"{who}{facts['reason']}", f"  {again}"]
+
+
+def spending(facts: Facts) -> list[str]:
+    """What a campaign has spent in all its runs, and what its rounds reused of others."""
+    reused = facts["reused"]["device_seconds"] or facts["reused"]["tokens"]
+    return [f"  spent: {_cost(facts['spent'])}" + (f"; reused: {_cost(facts['reused'])}" if reused else "")] if facts["history"] else []
+
+
+def _cost(told: Facts) -> str:
+    return f"{told['tokens']:,} tokens, {told['device_seconds']:,.0f} device-seconds"
+
+
+def at_work(facts: Facts) -> list[str]:
+    """What runs, how far, how long still, and what comes next."""
+    if not facts.get("holder"):
+        return []
+    who = f"process {facts['holder']['pid']} on {facts['holder']['host']}"
+    now = facts["now"]
+    if now is None:
+        return [f"{facts['campaign']} starts ({who})"]
+    lines = [f"{facts['campaign']}: {doing(facts)} ({who})", f"  {bar(now['share'], BAR)} {now['share']:4.0%}   {_times(now)}"]
+    if coming := ", ".join(_coming(step) for step in facts["next"]):
+        lines.append(f"  next: {coming}")
+    return lines
+
+
+def doing(facts: Facts) -> str:
+    """What a run is at."""
+    return stage(facts) + shards(facts)
+
+
+def stage(facts: Facts) -> str:
+    """The stage that a run is at."""
+    now = facts["now"]
+    phase, _, name = now["stage"].partition("/")
+    part = f" ({now['part']})" if now["part"] else ""
+    if phase == "problems":
+        trained = "the base model" if facts["rounds"] is None else f"round {now['round']}"
+        return f"draws problems for {trained if name == 'train' else name}"
+    if facts["rounds"] is None:
+        return f"makes its base model: {now['stage']}{part}"
+    if now["stage"] == stage_paths.CLOSING:
+        return f"tests {_model_of(now['round'])}: {now['stage']}{part}"
+    if now["round"] == 0:
+        return f"base model: {now['stage']}{part}"
+    again = f", attempt {now['attempt']}" if now["attempt"] > 1 else ""
+    return f"round {now['round']}{again}: {now['stage']}{part}"
+
+
+def briefly(facts: Facts) -> str:
+    """The same where there is little room."""
+    now = facts["now"]
+    reused = " reused" if now["reused"] and not now["begun"] else ""
+    return (f" {now['shard']}/{now['shards']}" if now["shards"] > 1 else "") + reused
+
+
+def shards(facts: Facts) -> str:
+    """Which of the stage's shards, and what of them was reused."""
+    now = facts["now"]
+    reused = "" if not now["reused"] else ", reused" if not now["begun"] else f", {now['reused']} of them reused"
+    return (f", shard {now['shard']} of {now['shards']}" if now["shards"] > 1 else "") + reused
+
+
+def left(facts: Facts) -> str:
+    """How long the stage still takes, where that is known."""
+    seconds = facts["now"]["stage_seconds_left"]
+    return "" if seconds is None or facts["now"]["share"] >= 1 else f"about {clock(seconds)} left"
+
+
+def scheduled(run: Facts, now: float) -> str:
+    """A scheduled run in a line."""
+    when = datetime.fromtimestamp(run["at"])
+    away = run["at"] - now
+    late = " (late)" if run["state"] == "Late" else ""
+    return f"scheduled: {run['deployment']} at {when:%d %b %H:%M:%S}, {f'in {clock(away)}' if away > 0 else 'due'}{late}"
+
+
+def clock(seconds: float) -> str:
+    """0:07, 12:34, 1:02:03."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def spoken(metric: str) -> str:
+    """`pass_at_1` as people write it."""
+    return metric.replace("_at_", "@").removesuffix("_accuracy")
+
+
+def _round_of(facts: Facts) -> str:
+    if facts.get("rounds") is None:
+        return ""
+    now = facts["now"]
+    number = max(now["round"] if now and not now["stage"].startswith("problems/") else 0, facts["rounds_done"])
+    return f"round {number} of {facts['rounds']}"
+
+
+def _model_of(number: int) -> str:
+    return f"round {number}'s model" if number else "the base model"
+
+
+def _times(now: Facts) -> str:
+    words = f"{clock(now['elapsed_seconds'])} so far"
+    if now["stage_seconds_left"] is not None:
+        words += f", about {clock(now['stage_seconds_left'])} left"
+    if now["round_seconds_left"] is not None:
+        words += f", {clock(now['round_seconds_left'])} of the round"
+    return words
+
+
+def _coming(step: Facts) -> str:
+    if "round" in step:
+        return f"then round {step['round']}"
+    closing = "then " if step["stage"] == stage_paths.CLOSING else ""
+    return closing + step["stage"] + (f" (about {clock(step['about_seconds'])})" if step["about_seconds"] is not None else "")

@@ -1,0 +1,66 @@
+"""One look at a page as a person sees it: the system's Chromium without a window, and a screenshot of what it showed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+"""Kept after the tests, and ignored by git."""
+
+PATIENCE_MS = 120_000
+"""How long a page may take to show what is looked for, on a machine that does much else."""
+
+
+class Look:
+    """A page that is open, and the hosts that it asked for anything."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.hosts: set[str | None] = set()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("request", lambda request: self.hosts.update({urlsplit(request.url).hostname} - {None}))  # data: and blob: have none
+
+    def sees(self, text: str) -> None:
+        """Wait until the page shows a text; fails where it does not come."""
+        self.page.get_by_text(text).locator("visible=true").first.wait_for()
+
+    def keep(self, name: str) -> Path:
+        """Take a screenshot."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        return SCREENSHOTS / f"{name}.png"
+
+
+def chromium() -> str:
+    """The system's browser; without one, or without playwright, the test is skipped."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -c constraints.txt -e '.[dev]'")
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium is installed; on Debian: apt install chromium")
+    return found
+
+
+@contextmanager
+def looking() -> Iterator[Look]:
+    """A browser with one empty page."""
+    program = chromium()
+    from playwright.sync_api import sync_playwright
+
+    args = ["--no-sandbox"] if os.geteuid() == 0 else []  # its sandbox refuses to run as root
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=args)
+        try:
+            yield Look(browser.new_page(viewport={"width": 1400, "height": 1000}))
+        finally:
+            browser.close()
