@@ -16,6 +16,8 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 STAMP := .venv/.installed
+# A file's tests share what they set up, and most of the slow ones wait.
+PARALLEL := -n auto --dist loadfile
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -24,10 +26,10 @@ demo: $(STAMP) ## build a small model and improve it over three rounds on this m
 	@$(BIN)/roundhouse demo
 
 test: $(STAMP) ## the fast tests
-	@$(BIN)/python -m pytest -q -m "not slow and not gpu"
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not gpu"
 
 test-all: $(STAMP) ## every test that needs no GPU, and the coverage of lib (at least 90 %)
-	@$(BIN)/python -m pytest -q -m "not gpu" --cov --cov-fail-under=90 --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not gpu" --cov --cov-fail-under=90 --cov-report=term:skip-covered
 
 check: $(STAMP) ## format, lint, types, import contracts, size budget
 	@$(BIN)/ruff format --check --quiet . || { echo "make check: run '$(BIN)/ruff format .'" >&2; exit 1; }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+from rich.filesize import decimal
+
 from flows import terminal
 from lib import garbage
 from lib import home as homes
@@ -22,8 +24,8 @@ def gc(keep: int, *, dry_run: bool, as_json: bool) -> None:
     if rows:
         terminal.show([{**_shown(row), "why": row["why"]} for row in rows], "would go" if dry_run else "gone", as_json)
     verb, now = ("would free", "are") if dry_run else ("freed", "are now")
-    said = f"{verb} {freed / 1e6:,.1f} MB" if rows else "nothing to collect"
-    terminal.console.print(f"{said}; {free / 1e9:,.1f} GB {now} free on this disk", markup=False, soft_wrap=True)
+    said = f"{verb} {decimal(freed)}" if rows else "nothing to collect"
+    terminal.console.print(f"{said}; {decimal(free)} {now} free on this disk", markup=False, soft_wrap=True)
 
 
 def _row(item: Garbage) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+from rich.filesize import decimal
 from rich.text import Text
 
 from flows import terminal
@@ -55,7 +56,7 @@ def lack_of_room(asked: Asked, home: Home) -> str | None:
     if needed <= free:
         return None
     return (
-        f"what is still to run may take {needed / 1e9:,.1f} GB, and the disk that holds {home.root} has {free / 1e9:,.1f} GB free; "
+        f"what is still to run may take {decimal(round(needed))}, and the disk that holds {home.root} has {decimal(free)} free; "
         "make room with: roundhouse gc"
     )
 

@@ -117,11 +117,11 @@ def print_json(value: Any) -> None:
 
 
 def show_warnings() -> None:
-    """Print what lib and tasks warn of, a line each, on standard error."""
+    """Print what our own modules warn of, a line each, on standard error."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("roundhouse: %(message)s"))
-    for layer in ("lib", "tasks"):
+    for layer in ("lib", "tasks", "flows"):
         logging.getLogger(layer).addHandler(handler)
 
 
