@@ -70,6 +70,7 @@ def _digest(ledger: Ledger, sql: str) -> str:
 def _round(path: Path) -> dict[str, Any]:
     record = {name: value for name, value in json.loads(path.read_text()).items() if name not in OF_ONE_RUN}
     for stage in record["stages"].values():
+        del stage["cost"]  # seconds by the clock
         stage["jobs"] = [[job[name] for name in ("label", "key", "digest")] for job in stage["jobs"]]
     return record
 

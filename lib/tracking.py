@@ -81,6 +81,7 @@ def _settle() -> None:
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback of what it raises as well
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:

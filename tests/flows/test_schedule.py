@@ -109,7 +109,7 @@ def test_two_schedules_of_one_campaign_never_make_two_rounds_at_once_nor_one_twi
 
     runs = living.flow_runs("next-round")
     assert all(run["auto_scheduled"] for run in runs)
-    assert {run["state_name"] for run in runs} <= {"Completed", "Skipped", "Cancelled"}
+    assert [run["state"] for run in runs if run["state_name"] not in ("Completed", "Skipped", "Cancelled")] == []
     made = rounds(living)
     assert [record.round for record in made] == list(range(1, len(made) + 1))
     begun = sorted((run for run in living.flow_runs("round") if run["start_time"]), key=lambda run: str(run["start_time"]))
@@ -171,7 +171,7 @@ def test_a_stop_in_the_middle_of_a_round_ends_all_of_it_and_the_next_start_goes_
     assert living.run("up", "--check").returncode == 1
 
     living.start(elsewhere)  # the schedule is still there
-    assert {run["state_type"] for run in living.flow_runs("next-round")} <= {"COMPLETED", "CANCELLED", "CRASHED"}
+    assert [run["state"] for run in living.flow_runs("next-round") if run["state_type"] not in ("COMPLETED", "CANCELLED", "CRASHED")] == []
     eventually(lambda: len(rounds(living)) >= before + 2, "the next round never came")
     made = rounds(living)
     assert [record.round for record in made] == list(range(1, len(made) + 1))
