@@ -182,8 +182,10 @@ def judged(home: Home, runs: list[dict[str, Any]], looks: list[dict[str, Any]], 
     worked = sorted((run for run in runs if run["state_name"] == "Completed"), key=lambda run: str(run["start_time"]))
     quarters = {name: quartered(name, looks) for name in ("up", "prefect server", "mlflow", "worker", "flow run")}
     seconds = [record.seconds for record in rounds]
+    failed = [run for run in runs if run["state_name"] not in ("Completed", "Cancelled", "Skipped")]
     return {
         "runs": dict(Counter(run["state_name"] for run in runs)),
+        "failed": [(run["state"] or {}).get("message") for run in failed],
         "rounds": len(rounds),
         "seconds a round": {"first quarter": middle(quarter(seconds, 0)), "last quarter": middle(quarter(seconds, 3))},
         "quarters": quarters,
@@ -192,7 +194,7 @@ def judged(home: Home, runs: list[dict[str, Any]], looks: list[dict[str, Any]], 
             "no two runs at once": all(one["end_time"] <= other["start_time"] for one, other in pairwise(worked)),
             "no round is missing or double": [record.round for record in rounds] == list(range(1, len(rounds) + 1)),
             "every run that was not skipped made one round": all(made_by[run["id"]] == 1 for run in worked) and len(worked) == len(rounds),
-            "no run failed": {run["state_name"] for run in runs} <= {"Completed", "Cancelled", "Skipped"},
+            "no run failed": not failed,
             **({f"flat: {name}": is_flat(values) for name, values in quarters.items()} if lasting else {}),
         },
     }
@@ -227,6 +229,7 @@ def is_flat(values: dict[str, list[float | None]]) -> bool:
 
 def show(found: dict[str, Any]) -> None:
     print(f"{found['minutes']:.0f} minutes on {found['cores']} cores: {found['rounds']} rounds; runs {found['runs']}")
+    print(*found["failed"], sep="\n", end="\n" if found["failed"] else "")
     print(f"seconds a round: {found['seconds a round']}")
     print(f"{'':<16}{'PSS MB first':>14}{'last':>8}{'files first':>14}{'last':>8}")
     for name, values in found["quarters"].items():
