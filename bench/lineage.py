@@ -119,8 +119,9 @@ def show(results: list[dict[str, Any]]) -> None:
             print(f"{result['rows']:11,} {question['kind']:<11}{timed}{whole}")
     for r in results:
         print(
-            f"{r['rows']:,} rows, {r['rounds']} rounds, {r['artifacts']:,} artifacts: store {r['store_mb']:,.0f} MB, "
-            f"index {r['index_mb']:,.0f} MB made in {r['first_seconds']:.1f} s ({r['first_cpu_seconds']:.1f} CPU s) by the first question; load {r['load']:.1f}"
+            f"{r['rows']:,} rows, {r['rounds']} rounds, {r['artifacts']:,} artifacts: store {r['store_mb']:,.0f} MB, index "
+            f"{r['index_mb']:,.0f} MB made in {r['first_seconds']:.1f} s ({r['first_cpu_seconds']:.1f} CPU s) by the first question; "
+            f"load {r['load']:.1f}"
         )
     slow = [f"{q['kind']} at {r['rows']:,}" for r in results for q in r["questions"] if q["cpu_seconds"] > LIMIT_SECONDS]
     print(f"over {LIMIT_SECONDS:g} CPU seconds: {', '.join(slow) or 'none'}; `to first`: CPU time of the call against the smallest size")

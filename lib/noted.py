@@ -9,12 +9,12 @@ of one moment apart. Small homes have no such file.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lib import seeds
 from lib.artifacts import parsed
 from lib.files import write_atomically
 
@@ -31,7 +31,7 @@ class Noted:
     """The notes of one home; `save` after everything was asked for."""
 
     def __init__(self, path: Path) -> None:
-        found = parsed(path) or {}
+        found = parsed(path, strict=False) or {}
         self._path = path
         self._known: dict[str, Any] = found["entries"] if found.get("format") == FORMAT else {}
         self._asked: dict[str, Any] = {}
@@ -52,4 +52,4 @@ class Noted:
     def save(self) -> None:
         """Keep what was asked for, and nothing else, where that is worth it."""
         if self._new >= WORTH_IT:
-            write_atomically(self._path, seeds.canonical({"format": FORMAT, "entries": self._asked}))
+            write_atomically(self._path, json.dumps({"format": FORMAT, "entries": self._asked}))  # in the order that it was read

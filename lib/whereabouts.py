@@ -66,7 +66,6 @@ class Whereabouts:
         self._files = files
         tables = {table for columns in COLUMNS.values() for table, _ in columns}
         self._known = {artifact for table in tables for artifact in files.get(table, {})}
-        home.index.mkdir(parents=True, exist_ok=True)
         self._segments = self._read()
         if len(self._uncovered()) > LOOSE:
             with locked(home.index / "ids.lock"):
@@ -76,7 +75,7 @@ class Whereabouts:
 
     def like(self, kind: str, low: str, high: str, limit: int) -> list[str]:
         """The first few ids from `low` on and before `high`, in order."""
-        return self._ids(kind, f"id >= {_text(low)} AND id < {_text(high)}", f"ORDER BY id LIMIT {limit}")
+        return self._asked(kind, "id", f"id >= {_text(low)} AND id < {_text(high)}", f"ORDER BY id LIMIT {limit}")
 
     def near(self, kind: str, name: str) -> list[str]:
         """The ids that stand just before and just after a name that is none."""
@@ -84,20 +83,17 @@ class Whereabouts:
         for condition, order in ((f"< {_text(name)}", "DESC"), (f"> {_text(name)}", "ASC")):
             for size in range(len(name) - 1, -1, -1):
                 within = f"id >= {_text(name[:size])} AND id < {_text(name[:size] + LAST)}"
-                if one := self._ids(kind, f"{within} AND id {condition}", f"ORDER BY id {order} LIMIT 1"):
+                if one := self._asked(kind, "id", f"{within} AND id {condition}", f"ORDER BY id {order} LIMIT 1"):
                     found += one
                     break
         return found
 
     def holders(self, kind: str, name: str) -> list[str]:
         """The artifacts that hold an id, in order."""
-        return self._asked(kind, f"SELECT DISTINCT artifact FROM {{ids}} WHERE id = {_text(name)} ORDER BY artifact")
+        return self._asked(kind, "artifact", f"id = {_text(name)}", "ORDER BY artifact")
 
-    def _ids(self, kind: str, condition: str, order: str) -> list[str]:
-        return self._asked(kind, f"SELECT DISTINCT id FROM {{ids}} WHERE {condition} {order}")
-
-    def _asked(self, kind: str, sql: str) -> list[str]:
-        """The answer over the segments and what is loose, of artifacts that are there."""
+    def _asked(self, kind: str, column: str, condition: str, order: str) -> list[str]:
+        """`id` or `artifact` over the segments and what is loose, of artifacts that are there."""
         indexed = [str(self._path(segment, kind)) for segment in self._segments if self._path(segment, kind).is_file()]
         sources = [f"SELECT id, artifact FROM read_parquet([{', '.join(map(_text, indexed))}])"] if indexed else []
         files = self._of(kind, self._loose)
@@ -107,13 +103,14 @@ class Whereabouts:
         gone = sorted({name for segment in self._segments for name in segment.artifacts} - self._known)
         without = f" WHERE artifact NOT IN ({', '.join(map(_text, gone))})" if gone else ""
         every = [*indexed, *(path for _, paths in files for path in paths)]
-        return self._run(every, [sql.format(ids=f"(SELECT * FROM ({' UNION ALL '.join(sources)}){without})")])
+        ids = f"(SELECT * FROM ({' UNION ALL '.join(sources)}){without})"
+        return self._run(every, [f"SELECT DISTINCT {column} FROM {ids} WHERE {condition} {order}"])
 
-    def _run(self, files: Sequence[str], statements: Iterable[str]) -> list[str]:
+    def _run(self, files: Sequence[str], statements: Iterable[str], spill_in: Path | None = None) -> list[str]:
         """The first column of the last statement's rows."""
         from lib import db
 
-        with tempfile.TemporaryDirectory(dir=self._home.index, prefix=".spill-") as spill:
+        with tempfile.TemporaryDirectory(dir=spill_in, prefix="roundhouse-ids-") as spill:
             connection = db.connect(files, spill)
             try:
                 for statement in statements:
@@ -185,7 +182,7 @@ class Whereabouts:
     def _write(self, artifacts: Sequence[str], sources: Mapping[str, tuple[list[str], str]]) -> Segment:
         """A segment over these artifacts, from queries for (id, artifact)."""
         made = Segment(uuid.uuid4().hex, tuple(artifacts), 0)
-        (self._home.index / made.name).mkdir()
+        (self._home.index / made.name).mkdir(parents=True)
         names = f"CREATE TYPE digests AS ENUM ({', '.join(map(_text, artifacts))})"
         total = 0
         for kind, (paths, sql) in sources.items():
@@ -194,7 +191,9 @@ class Whereabouts:
             target = str(self._path(made, kind))
             rows = f"SELECT id, TRY_CAST(artifact AS digests) AS artifact FROM ({sql})"
             copy = f"COPY (SELECT * FROM ({rows}) WHERE artifact IS NOT NULL ORDER BY id, artifact) TO {_text(target)}"
-            counted = self._run([*paths, target], [names, f"{copy} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"])
+            counted = self._run(
+                [*paths, target], [names, f"{copy} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"], self._home.index
+            )
             total += int(counted[0])
         return Segment(made.name, made.artifacts, total)
 
