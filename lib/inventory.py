@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib import listing, models, tombstone
+from lib import forgotten, listing, models, tombstone
 from lib.home import Home
 from lib.listing import Artifact
 from lib.noted import Noted
@@ -50,6 +50,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             "seconds": pa.float64(),
         }
     ),
+    "forgotten": pa.schema({"kind": _TEXT, "id": _TEXT, "forgotten_at": _TEXT, "before": _TEXT, "after": _TEXT}),  # a row for each artifact
+    "forgotten_models": pa.schema({"kind": _TEXT, "id": _TEXT, "model": _TEXT, "how": _TEXT}),
     "stages": pa.schema({**_PLACE, "stage": _TEXT, "verb": _TEXT, "key": _TEXT, "version": _COUNT, "digest": _TEXT, "reused": pa.bool_()}),
 }
 """Name → columns of what is read from records; `artifacts` has one row a publication, `rounds` one a role."""
@@ -80,8 +82,17 @@ def take(home: Home) -> Inventory:
         "rounds": [row for record in rounds for row in _round_rows(record)],
         "metrics": [row for record in rounds for row in _metric_rows(record)] + list(_test_rows(home.campaigns)),
         "costs": [row for record in rounds for row in _cost_rows(record)],
-        "stages": [row for record in rounds for row in _stage_rows(record)],
+        "stages": [{**row, "digest": _now(found, row["digest"])} for record in rounds for row in _stage_rows(record)],
     }
+    gone = forgotten.known(home.store)
+    rows["forgotten"] = [
+        {"kind": one.kind, "id": one.id, "forgotten_at": one.at, "before": before, "after": after}
+        for one in gone
+        for before, after in sorted(one.artifacts.items())
+    ]
+    rows["forgotten_models"] = [
+        {"kind": one.kind, "id": one.id, "model": model, "how": how} for one in gone for model, how in one.learned.items()
+    ]
     return Inventory(_files(found.values()), {name: _table(name, rows[name]) for name in SCHEMAS})
 
 
@@ -99,13 +110,20 @@ def _files(artifacts: Iterable[Artifact]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
+def _now(found: dict[str, Artifact], digest: str) -> str:
+    """The artifact that took another's place when something in it was forgotten, and so on to the last."""
+    while digest in found and (after := found[digest].now) is not None:
+        digest = after
+    return digest
+
+
 def _artifact_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:
     for record in records:
         held = found.get(record["digest"])
-        yield {**record, "rows": [tuple(pair) for pair in record["rows"]], "bytes": held.bytes if held else None}
+        yield {**record, "rows": [tuple(pair) for pair in record["rows"]], "bytes": held.bytes if held and not held.now else None}
     recorded = {record["digest"] for record in records}
     for digest, artifact in found.items():
-        if digest not in recorded:
+        if digest not in recorded and not artifact.now:
             yield {"digest": digest, "bytes": artifact.bytes}
 
 
@@ -116,7 +134,7 @@ def _input_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]
         for name, contents in sorted(made["inputs"].items()):
             for content in contents:
                 holder = content if content in found else holders.get(content)
-                yield {"key": key, "name": name, "content": content, "artifact": holder}
+                yield {"key": key, "name": name, "content": content, "artifact": _now(found, holder) if holder else None}
 
 
 def _model_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:

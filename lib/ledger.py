@@ -6,6 +6,8 @@
     judged       (artifact, completion_id, outcome): whole-completion verdicts of one artifact taken together
     artifacts, inputs, job_models, rounds, metrics, costs, stages
                  from records and round.json; see lib.inventory
+    forgotten, forgotten_models
+                 what the home was told to forget, the artifacts before and after, the models that had learned from it
 
 In a view over Parquet the first column, `artifact`, is the digest that a row came from: constants compared with it choose
 files before any is opened. Nothing is scanned until it is asked. What was published after opening is not seen.

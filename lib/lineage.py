@@ -6,7 +6,8 @@
     completion   back: its problem and sampling; verdicts; on: kept in which examples or dropped by what, and the learners
     problem      on: completions, each with verdicts, fates and learners
 
-The last three end in every model that learned from what they are about, and every later one that was trained from those.
+A problem or completion that was forgotten is known by its id, when it went, and who had learned from it. The last three end in
+that learned from what they are about, and every later one that was trained from those.
 
 Not covered: that the files are what their names say (a stage checks that when it reads them), and what was removed from the
 store: it stays in the records that name it and is shown by its id alone.
@@ -22,7 +23,7 @@ from lib.errors import UnknownName, UserError
 from lib.home import Home
 from lib.ledger import Ledger
 from lib.lineage_models import MAKERS, listed
-from lib.lineage_tree import Node
+from lib.lineage_tree import Node, facts
 from lib.whereabouts import LAST
 
 SHORTEST = 6
@@ -52,7 +53,25 @@ def lineage(home: Home, kind: str, name: str) -> Node:
     if kind not in _WALKS:
         raise UnknownName("kind", kind, _WALKS, "that has a lineage")
     with Ledger(home, views=False) as ledger:
+        if (gone := _forgotten(ledger, kind, name)) is not None:
+            return gone
         return _WALKS[kind](ledger, resolve(ledger, kind, name))
+
+
+def _forgotten(ledger: Ledger, kind: str, name: str) -> Node | None:
+    """What is still known of something that was forgotten; None for what was not."""
+    asked = {"kind": kind, "low": name, "high": name + LAST}
+    where = "WHERE kind = $kind AND id >= $low AND id < $high"
+    found = ledger.rows(
+        f"SELECT id, forgotten_at, list_sort(list(after)) AS artifacts FROM forgotten {where} GROUP BY ALL ORDER BY id", **asked
+    )
+    if len(found) != 1 or len(name) < SHORTEST:
+        return None
+    row = found[0]
+    models = ledger.rows(f"SELECT model, how FROM forgotten_models {where} ORDER BY how, model", **asked)
+    places = lineage_models.stages_of(ledger, [one["model"] for one in models])
+    children = [Node("model", m["model"], "had learned from it", facts(how=m["how"], stands_in=places.get(m["model"]))) for m in models]
+    return Node(kind, row["id"], "", facts(forgotten=row["forgotten_at"], rewritten=row["artifacts"]), tuple(children))
 
 
 def resolve(ledger: Ledger, kind: str, name: str) -> str:

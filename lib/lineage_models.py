@@ -33,7 +33,10 @@ def model(ledger: Ledger, digest: str) -> Node:
         *_descendants(ledger, digest, parents),
         *_sampled(ledger, digest),
     ]
-    return Node("model", digest, facts=facts(stands_in=places.get(digest), bytes=_bytes(ledger, digest)), children=tuple(children))
+    gone = ledger.rows("SELECT kind, id, how FROM forgotten_models WHERE model = $digest ORDER BY ALL", digest=digest)
+    forgot = [f"{row['kind']} {row['id']} ({row['how']})" for row in gone]
+    told = facts(stands_in=places.get(digest), bytes=_bytes(ledger, digest), learned_before_it_was_forgotten=forgot)
+    return Node("model", digest, facts=told, children=tuple(children))
 
 
 def job(ledger: Ledger, artifact: str, relation: str = "made by", children: tuple[Node, ...] = ()) -> list[Node]:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lib import models, seeds, tombstone
+from lib import forgotten, models, seeds, tombstone
 from lib.errors import UserError
 from lib.files import read_json
 from lib.noted import Noted
@@ -35,6 +35,8 @@ class Artifact:
     """What lib.store.Store.content gives for each folder directly inside it."""
     weights: str | None
     """The digest of a model's weights, those that were collected too; None where it is no model."""
+    now: str | None
+    """The artifact that took its place when something in it was forgotten; None where nothing was."""
 
 
 def artifacts(root: Path, noted: Noted) -> Iterator[Artifact]:
@@ -49,11 +51,13 @@ def _listed(folder: str) -> Row:
     """What is known of an artifact but for its name, as JSON."""
     sizes = dict(_sizes(folder, ""))
     names = [name for name in sizes if not name.startswith(".")]
-    inside = sorted({name.partition("/")[0] for name in names if "/" in name})
+    replaced = forgotten.stone(Path(folder)) if forgotten.NAME in sizes else None
+    index = read_json(Path(folder, ".files.json"))["files"] if replaced is not None else {}
+    inside = sorted({name.partition("/")[0] for name in [*names, *index] if "/" in name})
     stone = tombstone.read(Path(folder)) if tombstone.NAME in sizes else None
     gone = stone.missing(Path(folder)) if stone is not None else {}
     is_model = any(models.WEIGHTS.fullmatch(name) for name in [*names, *gone])
-    index = read_json(Path(folder, ".files.json"))["files"] if inside or is_model else {}
+    index = read_json(Path(folder, ".files.json"))["files"] if inside or is_model else index
     parts = [{name.removeprefix(f"{part}/"): sha for name, sha in index.items() if name.startswith(f"{part}/")} for part in inside]
     weights = {name: sha for name, sha in index.items() if models.WEIGHTS.fullmatch(name)}
     return {
@@ -61,6 +65,7 @@ def _listed(folder: str) -> Row:
         "names": names,
         "contents": [seeds.digest(part) for part in parts],
         "weights": seeds.digest(weights) if is_model else None,
+        "now": replaced.now if replaced is not None else None,
     }
 
 
