@@ -140,7 +140,8 @@ def main() -> None:
     rounds = given.rounds or (QUICK_ROUNDS if given.quick else ROUNDS)
     with tempfile.TemporaryDirectory(prefix="roundhouse-lineage-") as aside:
         long = LongHome(Home((given.home or Path(aside)).resolve()), rows // rounds)
-        sizes = sorted({max(1, round(share * rounds)) for share in (SHARES[-1:] if given.quick else SHARES)})
+        there = len(CampaignFolder(long.home, CAMPAIGN).rounds())
+        sizes = sorted({max(1, there, round(share * rounds)) for share in (SHARES[-1:] if given.quick else SHARES)})
         results = [measured(long, size) for size in sizes]
     if not given.quick:
         OUT.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from lib import inventory
 from lib.errors import DamagedArtifact, UnknownName, UserError
 from lib.home import Home
@@ -37,6 +39,9 @@ __all__ = ["NAMED", "Answer", "Ledger", "text"]
 
 _VIEW = {"metrics": "metric_rows"}
 """Table → its view, where that has another name."""
+
+_BATCH = 16_384
+"""Rows of a batch."""
 
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 """The query nodes of a parse tree that only read."""
@@ -130,6 +135,10 @@ class Ledger:
             raise self._damage(error) from None
         columns = [column[0] for column in asked.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in asked.fetchall()]
+
+    def batches(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of a query of ours, a batch after the other, for answers that need not fit into memory."""
+        return self._db.sql(sql).to_arrow_reader(_BATCH)
 
     @functools.cached_property
     def ids(self) -> Whereabouts:
