@@ -70,8 +70,9 @@ def _forgotten(ledger: Ledger, kind: str, name: str) -> Node | None:
     row = found[0]
     models = ledger.rows(f"SELECT model, how FROM forgotten_models {where} ORDER BY how, model", **asked)
     places = lineage_models.stages_of(ledger, [one["model"] for one in models])
-    children = [Node("model", m["model"], "had learned from it", facts(how=m["how"], stands_in=places.get(m["model"]))) for m in models]
-    return Node(kind, row["id"], "", facts(forgotten=row["forgotten_at"], rewritten=row["artifacts"]), tuple(children))
+    learned = [Node("model", m["model"], "had learned from it", facts(how=m["how"], stands_in=places.get(m["model"]))) for m in models]
+    told = facts(forgotten=row["forgotten_at"], rewritten=row["artifacts"])
+    return Node(kind, row["id"], "", told, tuple(lineage_models.taught(ledger, learned)))
 
 
 def resolve(ledger: Ledger, kind: str, name: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from lib.home import Home
 from lib.ledger import Ledger
 from lib.store import Store
-from tests.flows.conftest import Run
+from tests.flows.conftest import Run, digests
 
 pytestmark = pytest.mark.slow
 
@@ -48,22 +48,21 @@ def texts(home: Home) -> str:
 
 def test_a_campaign_forgets_goes_on_and_is_given_away(run: Run, home: Home, model: Path, tmp_path: Path):
     (tmp_path / "all.py").write_text(RECIPE)
-    words = ("--model", str(model), "--recipe", str(tmp_path / "all.py"), "--count", "8", "--held-out", "2", "--rounds", "2")
+    words = ("--model", str(model), "--recipe", str(tmp_path / "all.py"), "--count", "8", "--held-out", "2", "--rounds", "1")
     assert (begun := run("improve", "tiny", *words)).returncode == 0, begun.stderr
     gone = learned_from(home)
     assert repr(gone["text"])[1:-1] in texts(home)
 
-    dry = json.loads(run("forget", "completion", gone["completion_id"][:10], "--dry-run", "--json").stdout)
     done = json.loads(run("forget", "completion", gone["completion_id"][:10], "--json").stdout)
-    assert done["artifacts"].keys() == dry["artifacts"].keys() and len(done["artifacts"]) == 3
-    assert sorted(how.partition(" ")[0] for how in done["models"].values()) == ["directly", "through"]
+    assert len(done["artifacts"]) == 3 and list(done["models"].values()) == ["directly"]
     assert repr(gone["text"])[1:-1] not in texts(home)
-    walk = json.loads(run("lineage", "completion", gone["completion_id"], "--json").stdout)
-    assert {child["id"] for child in walk["children"]} == {*done["models"]}
 
-    onward = run("improve", "tiny", "--rounds", "3", "--json")
+    onward = run("improve", "tiny", "--rounds", "2", "--json")
     assert onward.returncode == 0, onward.stderr
-    assert run("query", "funnel").returncode == 0
+    walk = json.loads(run("lineage", "completion", gone["completion_id"], "--json").stdout)
+    told = [(child["id"], child["relation"]) for child in walk["children"]]
+    later = digests(home, "tiny")["2/main/train"][0]
+    assert told == [(next(iter(done["models"])), "had learned from it"), (later, "inherited by")]
     again = run("rerun", "tiny", "--round", "1", "--from", "sample", "--json")
     assert again.returncode == 0, again.stderr
     assert repr(gone["text"])[1:-1] not in texts(home), "drawn from the same seed, it is taken out before it is published"
