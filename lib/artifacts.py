@@ -1,7 +1,9 @@
 """Folders of files named by their content: written aside, hashed, moved into place by one rename, verified when read.
 
 artifacts/ab/DIGEST/…           the files, and .files.json: their names and sha256; DIGEST is the sha256 of that text;
-                                .collected.json where files were collected that were needed no more (lib.tombstone)
+                                .collected.json where files were collected that were needed no more (lib.tombstone);
+                                .forgotten.json instead of the files where they held what was to be forgotten: it names the
+                                artifact that took their place, which is meant wherever DIGEST is (lib.forgotten)
 quarantine/                     what did not match its digest, kept to be looked at
 """
 
@@ -18,9 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lib import seeds, tombstone
+from lib import forgotten, seeds, tombstone
 from lib.errors import Collected, DamagedArtifact
 from lib.files import locked, sha256_of, sync_folder
+from lib.forgotten import Stone
 from lib.tombstone import Gone, Maker, Tombstone
 
 _INDEX = ".files.json"
@@ -36,12 +39,23 @@ class Artifacts:
     def folder(self, reference: str) -> Path:
         """The folder of an artifact, or of a folder inside it (`DIGEST/sub`)."""
         digest, _, inside = reference.partition("/")
-        home = self.root / "artifacts" / digest[:2] / digest
+        home = self.place(self.now(digest))
         return home / inside if inside else home
+
+    def place(self, digest: str) -> Path:
+        """Where an artifact of this very digest is or was."""
+        return self.root / "artifacts" / digest[:2] / digest
+
+    def now(self, digest: str) -> str:
+        """The artifact that took an artifact's place when something in it was forgotten; itself where nothing was."""
+        while (stone := forgotten.stone(self.place(digest))) is not None:
+            digest = stone.now
+        return digest
 
     def files(self, digest: str) -> dict[str, str]:
         """File name → sha256 of an artifact. Raises DamagedArtifact if its index is missing or does not match its name."""
-        index = self.folder(digest) / _INDEX
+        digest = self.now(digest)
+        index = self.place(digest) / _INDEX
         if not index.is_file():
             raise DamagedArtifact(f"artifact {digest[:12]} is not in {self.root}")
         found = parsed(index)
@@ -53,7 +67,7 @@ class Artifacts:
         """A digest of what a reference holds: the artifact's own, or of one folder's files."""
         digest, _, inside = reference.partition("/")
         if not inside:
-            return digest
+            return self.now(digest)
         part = {name: sha for name, sha in self.files(digest).items() if name.startswith(f"{inside}/")}
         if not part:
             raise DamagedArtifact(f"artifact {digest[:12]} has no folder '{inside}'")
@@ -95,6 +109,18 @@ class Artifacts:
         sync_folder(folder)
         for name in going:
             (folder / name).unlink(missing_ok=True)
+
+    def replace(self, digest: str, stone: Stone) -> None:
+        """Let another artifact take one's place, and remove its files for good; what was cut off in the middle is finished."""
+        folder = self.place(digest)
+        if forgotten.stone(folder) is None:
+            forgotten.put_stone(folder, stone)
+            sync_folder(folder)
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir():
+                path.rmdir()
+            elif path.name not in (_INDEX, forgotten.NAME):
+                path.unlink()
 
     def adopt(self, folder: Path) -> str:
         """Move a folder's files into place, unless equal content is there already, and return their digest."""

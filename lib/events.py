@@ -148,7 +148,20 @@ class FinalEvent:
     flow_run: str = ""
 
 
-Event = CampaignEvent | RoundEvent | EvaluateEvent | FinalEvent
+@dataclass(frozen=True, slots=True)
+class ForgetEvent:
+    """A problem or completion was forgotten that models of a campaign had learned from."""
+
+    kind: ClassVar[str] = "forget"
+    campaign: str
+    what: str
+    """problem or completion."""
+    id: str
+    models: tuple[ModelRef, ...]
+    """Those that learned from it, and those that were trained from these."""
+
+
+Event = CampaignEvent | RoundEvent | EvaluateEvent | FinalEvent | ForgetEvent
 
 
 def put(folder: Path, event: Event) -> str:
@@ -168,7 +181,7 @@ def _body(event: Event) -> dict[str, Any]:
 def from_json(body: Mapping[str, Any]) -> Event:
     """The event that `put` queued. Raises UserError for a kind that this version does not know."""
     kind = str(body.get("kind"))
-    makers: dict[str, Callable[..., Event]] = {cls.kind: cls for cls in (CampaignEvent, RoundEvent, EvaluateEvent, FinalEvent)}
+    makers: dict[str, Callable[..., Event]] = {cls.kind: cls for cls in (CampaignEvent, RoundEvent, EvaluateEvent, FinalEvent, ForgetEvent)}
     if kind not in makers:
         raise UserError(f"the outbox holds an event of kind '{kind}', which this roundhouse does not know; upgrade it")
     try:

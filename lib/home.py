@@ -37,6 +37,11 @@ class Home:
         return self.root / "locks"
 
     @property
+    def index(self) -> Path:
+        """What only saves reading the store through, and can be removed at any time."""
+        return self.root / "index"
+
+    @property
     def prefect(self) -> Path:
         return self.root / "prefect"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lib import events, outbox
 from lib.errors import RoundhouseError, UserError
-from lib.events import CampaignEvent, EvaluateEvent, FinalEvent, RoundEvent
+from lib.events import CampaignEvent, EvaluateEvent, FinalEvent, ForgetEvent, RoundEvent
 from lib.tracking import Experiment, Logged, explained, metric_name
 
 _ONE_AT_A_TIME = threading.Lock()  # MLflow keeps one tracking address per process
@@ -80,6 +80,9 @@ def _log(queued: outbox.Queued, tracking_uri: str) -> None:
             case FinalEvent():
                 experiment.write(parent, {}, {"rounds": str(event.rounds), "stopped": event.reason})
                 experiment.finish(parent)
+            case ForgetEvent():
+                for ref in event.models:
+                    experiment.mark(ref, {f"forgot.{event.what}.{event.id}": "learned from it before it was forgotten"})
 
 
 def _begin(experiment: Experiment, run: Logged, event: CampaignEvent) -> None:

@@ -4,6 +4,7 @@
     by-key/KEY/VERSION.json         what was published under a key: ingredients, inputs, output; hashed, written last
     by-key/KEY/VERSION.stats.json   seconds, batch sizes, host: outside every digest; its creation claims the version
     by-key/KEY/VERSION.lost         why a record is in quarantine: its version is never given again
+    forgotten/KIND-ID.json          what the home was told to forget: nothing published holds it again (lib.forgotten)
     by-base/BASE/KEY                empty: KEY has the base key BASE (lib.grown). It only saves work, so it may be lost
     quarantine/                     what did not match its digest, kept to be looked at
     tmp/PID-HOST-…                  what is being made; dropped once its process runs no more
@@ -28,10 +29,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import seeds
+from lib import seeds, tables
 from lib.artifacts import Artifacts, parsed
 from lib.errors import Collected, DamagedArtifact, UserError
 from lib.files import locked, sync_folder, write_atomically, write_json
+from lib.forgotten import known
+from lib.redaction import Redaction
 
 log = logging.getLogger(__name__)
 
@@ -114,8 +117,25 @@ class Store(Artifacts):
     def publish(
         self, folder: Path, key: str, ingredients: Mapping[str, Any], rows: Mapping[str, int], stats: Mapping[str, Any]
     ) -> Publication:
-        """Move a workspace's files into the store and record them under a key; the last step makes it visible."""
-        digest = self.adopt(folder)
+        """Move a workspace's files into the store and record them under a key; the last step makes it visible.
+
+        What was to be forgotten is taken out first, for whoever draws the same problem or samples from the same seed makes it again.
+        """
+        gone = known(self.root)
+        if gone and Redaction.of(gone).in_place(folder):
+            rows = {**rows, **tables.rows_in(folder)}
+        return self.record(self.adopt(folder), key, ingredients, rows, stats)
+
+    def record(
+        self,
+        digest: str,
+        key: str,
+        ingredients: Mapping[str, Any],
+        rows: Mapping[str, int],
+        stats: Mapping[str, Any],
+        more: Mapping[str, Any] | None = None,
+    ) -> Publication:
+        """Record an artifact that is in the store under a key, as a new version of it; `more` stands in the record beside the rest."""
         version = self._claim_version(key, json.dumps(stats, indent=2, ensure_ascii=False))
         record: dict[str, Any] = {
             "format": FORMAT,
@@ -123,6 +143,7 @@ class Store(Artifacts):
             "version": version,
             "ingredients": dict(ingredients),
             "output": {"digest": digest, "rows": dict(rows)},
+            **(more or {}),
         }
         sealed = seeds.digest(record)
         path = self._record(key, version)

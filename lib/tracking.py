@@ -222,6 +222,13 @@ class Experiment:
             self.client.set_registered_model_alias(name, "candidate", number)
         return number
 
+    def mark(self, ref: ModelRef, facts: Mapping[str, str]) -> None:
+        """Tag every registered version of a digest in its role; nothing where it was never registered."""
+        name = model_name(self.campaign, ref.role)
+        for found in versions(self.client, name, ref.digest):
+            for tag, value in _tagged(facts).items():
+                self.client.set_model_version_tag(name, str(found.version), tag, value)
+
     def aliases(self, role: str) -> Mapping[str, str]:
         """Alias → version of a role's registered model."""
         return {name: str(v) for name, v in self.client.get_registered_model(model_name(self.campaign, role)).aliases.items()}
