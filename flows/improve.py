@@ -114,9 +114,8 @@ def close(desk: Desk) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for record in desk.folder.finished():
         kept = list(record.metrics)
-        model = {**record.start, **record.made}["policy"]
         try:
-            measure(model, "test", desk.ground(record.round, record.attempt), record, desk)
+            measure(record.judged(desk.recipe.evaluators), "test", desk.ground(record.round, record.attempt), record, desk)
         except Collected as collected:
             log.warning("round %s has no closing figures: %s", record.round, collected)
             continue

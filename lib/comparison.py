@@ -58,7 +58,7 @@ def standings(home: Home, name: str) -> list[Standing]:
         values: dict[str, dict[str, float]] = {}
         for row in items.to_pylist():
             values.setdefault(row["metric"], {}).setdefault(row["problem_id"], row["value"])
-        figures = {row["metric"]: (row["value"], row["stderr"]) for row in metrics if row["slice"] == "all"}
+        figures = {row["metric"]: (row["value"], row["stderr"]) for row in reversed(metrics) if row["slice"] == "all"}
         found.append(Standing(name, campaign.recipe_name, record.round, record.state, figures, values))
     if not found:
         raise UserError(f"campaign '{name}' has no test figures yet; finish it with: roundhouse improve {name}")

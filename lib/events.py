@@ -114,6 +114,12 @@ class RoundEvent:
     """The event id of the round that this one is a rerun of."""
     revision: int = 0
     """How often the campaign's past had been changed by reruns when this was decided."""
+    otherwise: Mapping[str, str] = field(default_factory=dict)
+    """Role → the gate's sentence, of roles that it decided otherwise than the round."""
+
+    def promotes(self, role: str) -> bool:
+        """Whether the model made for a role became its champion."""
+        return self.accepted != (role in self.otherwise)
 
     @property
     def decision(self) -> str:

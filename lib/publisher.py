@@ -102,6 +102,7 @@ def _decide(experiment: Experiment, parent: Logged, event: RoundEvent, event_id:
     facts |= {"reason": event.reason, "supersedes": event.supersedes or ""}
     roles = {f"model_in.{ref.role}": ref.digest for ref in event.models_in}
     roles |= {f"model_out.{ref.role}": ref.digest for ref in event.models_out}
+    roles |= {f"decision.{role}": sentence for role, sentence in event.otherwise.items()}
     experiment.write(run, event.params, {**facts, **roles})
     experiment.measure(run, {metric_name(name): value for name, value in event.metrics.items()}, event.round)
     experiment.link_inputs(run, event.datasets, event.models_in)
@@ -109,7 +110,7 @@ def _decide(experiment: Experiment, parent: Logged, event: RoundEvent, event_id:
     experiment.link_outputs(run, event.models_out, event.round)
     experiment.attach(run, "lineage.md", events.lineage_markdown(event))
     champions = {ref.role: experiment.version(ref, run, facts) for ref in event.models_in}  # a rejected rerun returns to these
-    for role, version in (champions | made if event.accepted else champions).items():
+    for role, version in (champions | {role: version for role, version in made.items() if event.promotes(role)}).items():
         experiment.promote(role, version)
     experiment.finish(run)
 
