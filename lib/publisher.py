@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lib import events, outbox
 from lib.errors import RoundhouseError, UserError
-from lib.events import CampaignEvent, EvaluateEvent, FinalEvent, RoundEvent
+from lib.events import CampaignEvent, EvaluateEvent, FinalEvent, ReportEvent, RoundEvent
 from lib.tracking import Experiment, Logged, explained, metric_name
 
 _ONE_AT_A_TIME = threading.Lock()  # MLflow keeps one tracking address per process
@@ -55,7 +55,7 @@ def publish(folder: Path, tracking_uri: str) -> Published:
             if campaign in reasons:
                 continue
             try:
-                _log(queued, tracking_uri)
+                _log(queued, tracking_uri, folder.parent)
             except RoundhouseError as error:
                 reasons[campaign] = str(error)
                 continue
@@ -64,7 +64,7 @@ def publish(folder: Path, tracking_uri: str) -> Published:
         return Published(count, len(waiting) - count, next(iter(reasons.values()), ""))
 
 
-def _log(queued: outbox.Queued, tracking_uri: str) -> None:
+def _log(queued: outbox.Queued, tracking_uri: str, home: Path) -> None:
     event = events.from_json(queued.event)
     with explained(tracking_uri):
         experiment = Experiment(tracking_uri, event.campaign, queued.at_ms)
@@ -80,6 +80,14 @@ def _log(queued: outbox.Queued, tracking_uri: str) -> None:
             case FinalEvent():
                 experiment.write(parent, {}, {"rounds": str(event.rounds), "stopped": event.reason})
                 experiment.finish(parent)
+            case ReportEvent():
+                _attach(experiment, parent, home / event.uri)
+
+
+def _attach(experiment: Experiment, run: Logged, page: Path) -> None:
+    """The page as it is now: a newer one than the event's is the better, and one that is gone is passed over."""
+    if page.is_file():
+        experiment.attach(run, page.name, page.read_text(encoding="utf-8"))
 
 
 def _begin(experiment: Experiment, run: Logged, event: CampaignEvent) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lib.alarms.reading import ALARM, OK, WATCH, Reading, below, not_applicable
+from lib.alarms.reading import ALARM, OK, WATCH, Reading, below, not_applicable, percent
 from lib.alarms.seen import Seen
 from lib.strategy import Settings
 
@@ -29,5 +29,5 @@ class Entropy(Settings):
         share = now / then
         level = below(share, self.watch, self.alarm)
         meaning = {OK: "", WATCH: ": exploration shrinks", ALARM: ": entropy has collapsed"}[level]
-        sentence = f"{now:.3f} nats per token, {share:.0%} of the base model's {then:.3f}{meaning}."
+        sentence = f"{now:.3f} nats per token, {percent(share, 0)} of the base model's {then:.3f}{meaning}."
         return Reading(share, sentence, level, self.watch, self.alarm, seen.drawn.completions)

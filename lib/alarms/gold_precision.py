@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from lib.agreement import share as share_of
-from lib.alarms.reading import ALARM, OK, WATCH, Reading, below, not_applicable
+from lib.alarms.reading import ALARM, OK, WATCH, Reading, below, not_applicable, percent
 from lib.alarms.seen import Seen
 from lib.strategy import Settings
 
@@ -32,7 +32,7 @@ class GoldPrecision(Settings):
         level = below(precision, self.watch, self.alarm)
         meaning = {OK: "", WATCH: ": some of what is learned is wrong", ALARM: ": the model may be learning to fool it"}[level]
         sentence = (
-            f"Of {worst.said:,} answers that {worst.verifier} calls correct, {worst.gold} agrees with {precision:.1%} "
-            f"(95 % interval {low:.1%} to {high:.1%}){meaning}."
+            f"Of {worst.said:,} answers that {worst.verifier} calls correct, {worst.gold} agrees with {percent(precision)} "
+            f"(95 % interval {percent(low)} to {percent(high)}){meaning}."
         )
         return Reading(precision, sentence, level, self.watch, self.alarm, worst.said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lib.alarms.reading import ALARM, OK, WATCH, Reading, below, not_applicable
+from lib.alarms.reading import ALARM, OK, WATCH, Reading, below, not_applicable, percent
 from lib.alarms.seen import Seen
 from lib.strategy import Settings
 
@@ -23,5 +23,5 @@ class KeptShare(Settings):
         share = seen.kept.share
         level = below(share, self.watch, self.alarm)
         meaning = {OK: "", WATCH: ": little is left to learn from", ALARM: ": next to nothing is left to learn from"}[level]
-        sentence = f"{seen.kept.found:,} of {seen.kept.of:,} completions ({share:.1%}) became examples{meaning}."
+        sentence = f"{seen.kept.found:,} of {seen.kept.of:,} completions ({percent(share)}) became examples{meaning}."
         return Reading(share, sentence, level, self.watch, self.alarm, seen.kept.of)

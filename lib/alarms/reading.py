@@ -44,6 +44,6 @@ def below(value: float, watch: float, alarm: float) -> str:
     return ALARM if value < alarm else WATCH if value < watch else OK
 
 
-def spoken(metric: str) -> str:
-    """A metric as people write it."""
-    return metric.replace("_at_", "@")
+def percent(share: float, places: int = 1) -> str:
+    """A share as people write it."""
+    return f"{100 * share:.{places}f} %"

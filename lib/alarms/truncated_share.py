@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lib.alarms.reading import ALARM, OK, WATCH, Reading, above, not_applicable
+from lib.alarms.reading import ALARM, OK, WATCH, Reading, above, not_applicable, percent
 from lib.alarms.seen import Seen
 from lib.strategy import Settings
 
@@ -23,5 +23,5 @@ class TruncatedShare(Settings):
         share = seen.drawn.truncated / seen.drawn.completions
         level = above(share, self.watch, self.alarm)
         meaning = {OK: "", WATCH: ": a higher max_new_tokens may pay", ALARM: ": raise max_new_tokens, or the model does not end"}[level]
-        sentence = f"{seen.drawn.truncated:,} of {seen.drawn.completions:,} answers ({share:.1%}) were cut off at the limit{meaning}."
+        sentence = f"{seen.drawn.truncated:,} of {seen.drawn.completions:,} answers ({percent(share)}) were cut off at the limit{meaning}."
         return Reading(share, sentence, level, self.watch, self.alarm, seen.drawn.completions)

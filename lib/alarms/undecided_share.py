@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lib.alarms.reading import ALARM, OK, WATCH, Reading, above, not_applicable
+from lib.alarms.reading import ALARM, OK, WATCH, Reading, above, not_applicable, percent
 from lib.alarms.seen import Seen
 from lib.strategy import Settings
 
@@ -23,5 +23,5 @@ class UndecidedShare(Settings):
         share = seen.undecided.share
         level = above(share, self.watch, self.alarm)
         meaning = {OK: "", WATCH: ": look at their reasons", ALARM: ": the verifier fails on part of what it is given"}[level]
-        sentence = f"{seen.undecided.found:,} of {seen.undecided.of:,} verdicts ({share:.2%}) are undecided{meaning}."
+        sentence = f"{seen.undecided.found:,} of {seen.undecided.of:,} verdicts ({percent(share, 2)}) are undecided{meaning}."
         return Reading(share, sentence, level, self.watch, self.alarm, seen.undecided.of)

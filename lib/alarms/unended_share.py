@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lib.alarms.reading import ALARM, OK, WATCH, Reading, above, not_applicable
+from lib.alarms.reading import ALARM, OK, WATCH, Reading, above, not_applicable, percent
 from lib.alarms.seen import Seen
 from lib.strategy import Settings
 
@@ -29,5 +29,5 @@ class UnendedShare(Settings):
         grown = max(0.0, share - then)
         level = above(grown, self.watch, self.alarm)
         meaning = {OK: "", WATCH: ": more than at the start", ALARM: ": the model unlearns to stop"}[level]
-        sentence = f"{share:.1%} of the answers have no end-of-text token, {then:.1%} of the base model's{meaning}."
+        sentence = f"{percent(share)} of the answers have no end-of-text token, {percent(then)} of the base model's{meaning}."
         return Reading(grown, sentence, level, self.watch, self.alarm, seen.drawn.completions)

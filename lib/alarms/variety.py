@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lib.alarms.reading import ALARM, OK, WATCH, Reading, below, not_applicable
+from lib.alarms.reading import ALARM, OK, WATCH, Reading, below, not_applicable, percent
 from lib.alarms.seen import Seen
 from lib.strategy import Settings
 
@@ -31,5 +31,5 @@ class Variety(Settings):
         level = below(share, self.watch, self.alarm)
         meaning = {OK: "", WATCH: ": answers grow alike", ALARM: ": answers have collapsed onto few"}[level]
         change = seen.changes.get("distinct_correct")
-        sentence = f"{now:.2f} distinct correct answers per problem, {share:.0%} of the base model's {then:.2f}{meaning}."
+        sentence = f"{now:.2f} distinct correct answers per problem, {percent(share, 0)} of the base model's {then:.2f}{meaning}."
         return Reading(share, sentence, level, self.watch, self.alarm, change.n if change else 0)
