@@ -142,7 +142,7 @@ def measured(made: ReportHome, record: RoundRecord, model: str, split: str, skil
 
 def trained(made: ReportHome, record: RoundRecord, start: str, skill: float, earlier: list[str]) -> str:
     """Sample, verify, filter and train; returns the model's digest."""
-    shards = problems(made, "train", 24, record.round)
+    shards = problems(made, "train", 24, 10 * record.round + record.attempt)
     sampled, verified, kept, dropped, sources = [], [], [], [], []
     for shard in shards:
         rows, outcomes = written(made, shard, start, skill, 4, "train", 0.03)

@@ -91,7 +91,7 @@ def test_completions_are_filtered_and_paged_by_keyboard(browser: Browser, report
     outcome.select_option("undecided")
     assert {*shown.evaluate_all("items => items.map((item) => item.dataset.outcome)")} == {"undecided"}
     outcome.select_option("")
-    seen.get_by_label("Round").select_option("4")
+    seen.locator("select[name=round]").select_option("4")
     seen.get_by_label("Search").fill("reaches the target")
     found = seen.locator("#found").inner_text()
     assert shown.count() <= 20 < 200
@@ -101,7 +101,7 @@ def test_completions_are_filtered_and_paged_by_keyboard(browser: Browser, report
     seen.get_by_label("Search").fill("no such words")
     assert (shown.count(), seen.locator("#found").inner_text()) == (0, "0 completions")
     seen.get_by_label("Search").fill("")
-    seen.get_by_label("Round").select_option("")
+    seen.locator("select[name=round]").select_option("")
     first = shown.first.inner_text()
     seen.get_by_role("button", name="Next").press("Enter")
     assert shown.first.inner_text() != first
@@ -144,7 +144,7 @@ CONTRAST = """() => {
     };
     const low = new Set();
     for (const element of document.querySelectorAll("p, td, th, h1, h2, h3, a, summary, dt, dd, pre, label, span, svg text")) {
-        if (!element.textContent.trim() || !element.getClientRects().length || element.closest("button:disabled")) continue;
+        if (!element.textContent.trim() || !element.getClientRects().length || element.matches("svg a")) continue;
         const style = getComputedStyle(element);
         const ink = parsed(element instanceof SVGElement ? style.fill : style.color);
         const [a, b] = [light(ink), light(behind(element))].sort((x, y) => y - x);
