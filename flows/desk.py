@@ -98,6 +98,10 @@ class Desk:
         """The recipe that a round runs: the campaign's, with what a rerun changed for it."""
         return Recipe.model_validate(applied(self.campaign, record.overrides).recipe)
 
+    def first(self, record: RoundRecord) -> RoundRecord:
+        """Round 0, which later rounds are held against; a round that has none before it stands for itself."""
+        return next((found for found in self.folder.finished() if found.round == 0), record) if record.round else record
+
     def save(self, record: RoundRecord) -> None:
         """Keep a round that still runs; a rerun is kept beside the record that it may supersede."""
         self.folder.write_round(record, rerunning=bool(record.supersedes))
@@ -187,7 +191,7 @@ def ground_of(
         problems=problems,
         held_out=tuple(ref for references in held_out.values() for ref in references),
         models=campaigns.models_by_reference(campaign, before),
-        earlier=_earlier(before),
+        earlier=_earlier(before, {phase["name"]: phase["role"] for phase in campaign.recipe["phases"]}),
         replay=campaign.replay,
         engines=campaign.recipe.get("engines", {}),
     )
@@ -212,7 +216,8 @@ def _publishing(home: Home) -> Iterator[Publisher]:
         publisher.close(patience)
 
 
-def _earlier(before: list[RoundRecord]) -> dict[str, dict[str, tuple[Result, ...]]]:
+def _earlier(before: list[RoundRecord], roles: Mapping[str, str]) -> dict[str, dict[str, tuple[Result, ...]]]:
+    """`roles`: phase → the role that it trains."""
     found: dict[str, dict[str, tuple[Result, ...]]] = {}
     for record in before:
         if record.round == 0:
@@ -221,7 +226,7 @@ def _earlier(before: list[RoundRecord]) -> dict[str, dict[str, tuple[Result, ...
             if stage["verb"] != "train":
                 continue
             read = Result({name: tuple(refs) for name, refs in stage["read"].items() if name.startswith("examples_")})
-            kinds = ["all"] if record.state == "rejected" else ["all", "accepted"]
+            kinds = ["all", "accepted"] if record.accepts(roles.get(path.partition("/")[0], "policy")) else ["all"]
             for kind in kinds:
                 here = found.setdefault(path, {})
                 here[kind] = (*here.get(kind, ()), read)

@@ -20,6 +20,7 @@ from lib.errors import BudgetSpent, Collected
 from lib.round_record import RoundRecord
 from tasks.announce import announce_end, announce_metrics
 from tasks.outcome import failure_told
+from tasks.report import leave_report
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ def improve(
     try:
         with Desk.at(campaign, budget=Budget(budget_seconds, budget_tokens)) as desk:
             rows = continued(desk, rounds, more)
+            leave_report(desk.folder)
+            desk.publisher.kick()
             return {"campaign": campaign, "rounds": last_round(desk), "test": rows, "stopped": None}
     except BudgetSpent as spent:
         return stopped(spent, CampaignFolder(homes.current(), campaign))
@@ -114,9 +117,8 @@ def close(desk: Desk) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for record in desk.folder.finished():
         kept = list(record.metrics)
-        model = {**record.start, **record.made}["policy"]
         try:
-            measure(model, "test", desk.ground(record.round, record.attempt), record, desk)
+            measure(record.judged(desk.recipe.evaluators), "test", desk.ground(record.round, record.attempt), record, desk)
         except Collected as collected:
             log.warning("round %s has no closing figures: %s", record.round, collected)
             continue

@@ -8,6 +8,7 @@ from typing import Any
 
 from lib import campaign as campaigns
 from lib import ending, pace, stage_paths
+from lib.alarms import every as every_alarm
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign
 from lib.errors import UserError
@@ -62,6 +63,7 @@ class Standing:
             "champion": champion(campaign, finished) if campaign else None,
             "figures": figures(last, "validation") if last else {},
             "figures_of_round": last.round if last else None,
+            "alarms": every_alarm.ringing(last.alarms) if last else [],
             "now": now and self._timed(now, campaign),
             "next": self._next(campaign, finished, now),
         }
@@ -167,11 +169,11 @@ class Standing:
 def champion(campaign: Campaign, finished: list[RoundRecord]) -> Facts | None:
     """The model that the gate last promoted, and the round that made it; 0 is the base model."""
     digest = campaigns.models_by_reference(campaign, finished)["champion"].get("policy")
-    made = [record.round for record in finished if record.round and record.state == "accepted" and record.made.get("policy") == digest]
+    made = [record.round for record in finished if record.round and record.promoted.get("policy") == digest]
     return {"round": made[-1] if made else 0, "model": digest} if digest else None
 
 
 def figures(record: RoundRecord, split: str) -> dict[str, Facts]:
     """Metric → value and standard error, of a round's model on a split."""
-    rows = [row for row in record.metrics if row["split"] == split and row["slice"] == "all"]
+    rows = [row for row in reversed(record.metrics) if row["split"] == split and row["slice"] == "all"]  # the policy's stand first
     return {row["metric"]: {"value": row["value"], "stderr": row.get("stderr"), "n": row.get("n")} for row in rows}

@@ -40,6 +40,7 @@ def summary(facts: Facts) -> list[str]:
     if facts["figures"]:
         values = "  ".join(f"{spoken(name)} {figure(facts['figures'][name])}" for name in METRICS if name in facts["figures"])
         lines.append(f"  {_model_of(facts['figures_of_round'])} on validation: {values}")
+    lines += [f"  {alarm['level']} {alarm['alarm']}: {alarm['sentence']}" for alarm in facts["alarms"]]
     if facts["state"] == "idle":
         lines.append(f"  go on with: roundhouse improve {facts['campaign']}")
     return lines

@@ -209,7 +209,7 @@ def siblings(recipe_file: Path) -> list[Path]:
 def models_by_reference(campaign: Campaign, finished: list[RoundRecord]) -> dict[str, dict[str, str]]:
     """`base`, `previous`, `champion` and `round:N` → role → model digest, from what has finished.
 
-    A rejected round stands under its own number only.
+    A model that the gate rejected stands under its round's number only; each role has a champion of its own.
     """
     found: dict[str, dict[str, str]] = {"base": dict(campaign.base), **campaign.external}
     best = dict(campaign.base)
@@ -217,8 +217,7 @@ def models_by_reference(campaign: Campaign, finished: list[RoundRecord]) -> dict
         if record.round == 0:
             continue
         found[f"round:{record.round}"] = {**best, **record.made}
-        if record.state == "accepted":
-            best = {**best, **record.made}
+        best = {**best, **record.promoted}
     found["previous"] = best
     found["champion"] = best
     return found

@@ -1,4 +1,4 @@
-"""What lineage says: a campaign began, a round was decided, a model was measured, a campaign stopped.
+"""What lineage says: a campaign began, a round was decided, a model was measured, a campaign stopped, a report was written.
 
 An event is content: put no clock times, host names or absolute paths in one, so that a replay says the same words.
 Only `flow_run` and `supersedes` depend on who put it, and they are left out of its id. A round that is run again and
@@ -114,6 +114,12 @@ class RoundEvent:
     """The event id of the round that this one is a rerun of."""
     revision: int = 0
     """How often the campaign's past had been changed by reruns when this was decided."""
+    otherwise: Mapping[str, str] = field(default_factory=dict)
+    """Role → the gate's sentence, of roles that it decided otherwise than the round."""
+
+    def promotes(self, role: str) -> bool:
+        """Whether the model made for a role became its champion."""
+        return self.accepted != (role in self.otherwise)
 
     @property
     def decision(self) -> str:
@@ -161,7 +167,23 @@ class ForgetEvent:
     """Those that learned from it, and those that were trained from these."""
 
 
-Event = CampaignEvent | RoundEvent | EvaluateEvent | FinalEvent | ForgetEvent
+@dataclass(frozen=True, slots=True)
+class ReportEvent:
+    """A campaign's report was written; the page itself is taken to MLflow when this is published."""
+
+    kind: ClassVar[str] = "report"
+    campaign: str
+    digest: str
+    """sha256 of the page."""
+    uri: str
+    """Where it is, relative to the home."""
+    flow_run: str = ""
+
+    def __post_init__(self) -> None:
+        _refuse_machine_path(self.uri)
+
+
+Event = CampaignEvent | RoundEvent | EvaluateEvent | FinalEvent | ForgetEvent | ReportEvent
 
 
 def put(folder: Path, event: Event) -> str:
@@ -181,7 +203,8 @@ def _body(event: Event) -> dict[str, Any]:
 def from_json(body: Mapping[str, Any]) -> Event:
     """The event that `put` queued. Raises UserError for a kind that this version does not know."""
     kind = str(body.get("kind"))
-    makers: dict[str, Callable[..., Event]] = {cls.kind: cls for cls in (CampaignEvent, RoundEvent, EvaluateEvent, FinalEvent, ForgetEvent)}
+    kinds = (CampaignEvent, RoundEvent, EvaluateEvent, FinalEvent, ForgetEvent, ReportEvent)
+    makers: dict[str, Callable[..., Event]] = {cls.kind: cls for cls in kinds}
     if kind not in makers:
         raise UserError(f"the outbox holds an event of kind '{kind}', which this roundhouse does not know; upgrade it")
     try:

@@ -171,10 +171,11 @@ def _place(record: RoundRecord) -> Row:
 
 
 def _round_rows(record: RoundRecord) -> Iterator[Row]:
-    sentence = (record.decision or {}).get("sentence")
     for role in sorted({*record.start, *record.made}):
         models_of = {"model_in": record.start.get(role), "model_out": record.made.get(role)}
-        yield {**_place(record), "state": record.state, "role": role, **models_of, "sentence": sentence}
+        state = ("accepted" if record.accepts(role) else "rejected") if role in record.decisions else record.state
+        sentence = record.decisions.get(role, record.decision or {}).get("sentence")
+        yield {**_place(record), "state": state, "role": role, **models_of, "sentence": sentence}
 
 
 def _metric_rows(record: RoundRecord) -> Iterator[Row]:

@@ -136,6 +136,7 @@ def _joined(base: RoundRecord, measured: RoundRecord) -> RoundRecord:
         stages={**base.stages, **measured.stages},
         metrics=[*base.metrics, *measured.metrics],
         decision=measured.decision,
+        decisions=measured.decisions,
     )
 
 

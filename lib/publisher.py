@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lib import events, outbox
 from lib.errors import RoundhouseError, UserError
-from lib.events import CampaignEvent, EvaluateEvent, FinalEvent, ForgetEvent, RoundEvent
+from lib.events import CampaignEvent, EvaluateEvent, FinalEvent, ForgetEvent, ReportEvent, RoundEvent
 from lib.tracking import Experiment, Logged, explained, metric_name
 
 _ONE_AT_A_TIME = threading.Lock()  # MLflow keeps one tracking address per process
@@ -55,7 +55,7 @@ def publish(folder: Path, tracking_uri: str) -> Published:
             if campaign in reasons:
                 continue
             try:
-                _log(queued, tracking_uri)
+                _log(queued, tracking_uri, folder.parent)
             except RoundhouseError as error:
                 reasons[campaign] = str(error)
                 continue
@@ -64,7 +64,7 @@ def publish(folder: Path, tracking_uri: str) -> Published:
         return Published(count, len(waiting) - count, next(iter(reasons.values()), ""))
 
 
-def _log(queued: outbox.Queued, tracking_uri: str) -> None:
+def _log(queued: outbox.Queued, tracking_uri: str, home: Path) -> None:
     event = events.from_json(queued.event)
     with explained(tracking_uri):
         experiment = Experiment(tracking_uri, event.campaign, queued.at_ms)
@@ -83,6 +83,14 @@ def _log(queued: outbox.Queued, tracking_uri: str) -> None:
             case ForgetEvent():
                 for ref in event.models:
                     experiment.mark(ref, {f"forgot.{event.what}.{event.id}": "learned from it before it was forgotten"})
+            case ReportEvent():
+                _attach(experiment, parent, home / event.uri)
+
+
+def _attach(experiment: Experiment, run: Logged, page: Path) -> None:
+    """The page as it is now: a newer one than the event's is the better, and one that is gone is passed over."""
+    if page.is_file():
+        experiment.attach(run, page.name, page.read_text(encoding="utf-8"))
 
 
 def _begin(experiment: Experiment, run: Logged, event: CampaignEvent) -> None:
@@ -105,6 +113,7 @@ def _decide(experiment: Experiment, parent: Logged, event: RoundEvent, event_id:
     facts |= {"reason": event.reason, "supersedes": event.supersedes or ""}
     roles = {f"model_in.{ref.role}": ref.digest for ref in event.models_in}
     roles |= {f"model_out.{ref.role}": ref.digest for ref in event.models_out}
+    roles |= {f"decision.{role}": sentence for role, sentence in event.otherwise.items()}
     experiment.write(run, event.params, {**facts, **roles})
     experiment.measure(run, {metric_name(name): value for name, value in event.metrics.items()}, event.round)
     experiment.link_inputs(run, event.datasets, event.models_in)
@@ -112,7 +121,7 @@ def _decide(experiment: Experiment, parent: Logged, event: RoundEvent, event_id:
     experiment.link_outputs(run, event.models_out, event.round)
     experiment.attach(run, "lineage.md", events.lineage_markdown(event))
     champions = {ref.role: experiment.version(ref, run, facts) for ref in event.models_in}  # a rejected rerun returns to these
-    for role, version in (champions | made if event.accepted else champions).items():
+    for role, version in (champions | {role: version for role, version in made.items() if event.promotes(role)}).items():
         experiment.promote(role, version)
     experiment.finish(run)
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from lib import recipes
+from lib.alarms.every import Alarms
 from lib.engines.huggingface import Huggingface
 from lib.errors import RoundhouseError, UnknownName, UserError
 from lib.filters.decontaminate import Decontaminate
@@ -135,6 +136,8 @@ class Recipe(Settings):
     """The filter that every filter stage begins with, to keep held-out problems out of training; None leaves it out."""
     gate: Gate | None = Gate()
     """What a new model must show to become champion; None promotes every model."""
+    alarms: Alarms = Alarms()
+    """What is watched in every round; an alarm is told and recorded, and stops nothing."""
 
     def stages(self) -> Iterator[tuple[Phase, Stage]]:
         """Every stage of a round, in order, with its phase."""

@@ -93,19 +93,26 @@ def round_event(record: RoundRecord, campaign: Campaign, shop: Workshop) -> even
         flow_run=record.flow_run,
         supersedes=record.supersedes or None,
         revision=record.revision,
+        otherwise={
+            role: str(decision["sentence"])
+            for role, decision in sorted(record.decisions.items())
+            if decision["accepted"] != (record.state == "accepted")
+        },
     )
 
 
 def announce_metrics(rows: list[dict[str, Any]], record: RoundRecord, shop: Workshop) -> None:
     """Queue the evaluate events of a round's metric rows, one for each model and split."""
     place: dict[str, Any] = {"campaign": record.campaign, "round": record.round, "attempt": record.attempt, "revision": record.revision}
+    roles = {model: role for role, model in reversed({**record.start, **record.made}.items())}
     for model, split in dict.fromkeys((row["model_id"], row["split"]) for row in rows):
         measures = tuple(
             events.Measure(row["metric"], row["slice"], row["value"], row["stderr"], row["n"])
             for row in rows
             if (row["model_id"], row["split"]) == (model, split)
         )
-        events.put(shop.home.outbox, events.EvaluateEvent(**place, model=_model("policy", model), split=split, measures=measures))
+        measured = events.EvaluateEvent(**place, model=_model(roles.get(model, "policy"), model), split=split, measures=measures)
+        events.put(shop.home.outbox, measured)
 
 
 def announce_end(campaign: str, rounds: int, reason: str, home: Home) -> None:

@@ -13,6 +13,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
 from lib import tracking
+from lib.alarms import every
 from lib.home import Home
 from lib.round_record import RoundRecord
 
@@ -39,11 +40,26 @@ def page(record: RoundRecord, event_id: str, home: Home) -> str:
     lines += [
         f"| {row['split']} | {row['evaluator']} | {row['metric']} | {number(row['value'])} | {number(row['stderr'])} |"
         for row in record.metrics
-        if row["slice"] == "all"
+        if row["slice"] == "all" and row["split"] != every.SPLIT
     ]
+    lines += ["", *alarms(record)]
     lines += ["", in_mlflow(record, event_id, home), ""]
     lines += [f"Made `{role}` `{digest[:12]}`: `roundhouse lineage model {digest[:12]}`" for role, digest in sorted(record.made.items())]
     return "\n".join(lines) + "\n"
+
+
+def alarms(record: RoundRecord) -> list[str]:
+    """Every alarm with its value, those that ring first and in bold."""
+    if not record.alarms:
+        return []
+    ringing = every.ringing(record.alarms)
+    rows = [*ringing, *(reading for reading in record.alarms if reading not in ringing)]
+    shown = []
+    for row in rows:
+        level = f"**{row['level']}**" if row in ringing else row["level"]
+        numbers = " | ".join(number(row[name]) for name in ("value", "watch_from", "alarm_from"))
+        shown.append(f"| {level} | {row['alarm']} | {numbers} | {row['sentence'].replace('|', '/')} |")
+    return ["| level | alarm | value | watch from | alarm from | |", "|---|---|---|---|---|---|", *shown]
 
 
 def number(value: Any) -> str:

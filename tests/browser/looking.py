@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 """Kept after the tests, and ignored by git."""
@@ -52,8 +52,8 @@ def chromium() -> str:
 
 
 @contextmanager
-def looking() -> Iterator[Look]:
-    """A browser with one empty page."""
+def browsing() -> Iterator[Browser]:
+    """A browser."""
     program = chromium()
     from playwright.sync_api import sync_playwright
 
@@ -61,6 +61,13 @@ def looking() -> Iterator[Look]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=args)
         try:
-            yield Look(browser.new_page(viewport={"width": 1400, "height": 1000}))
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def looking() -> Iterator[Look]:
+    """A browser with one empty page."""
+    with browsing() as browser:
+        yield Look(browser.new_page(viewport={"width": 1400, "height": 1000}))
