@@ -105,10 +105,11 @@ def _fill(home: Home, campaign: CampaignFolder, out: Path, weights: bool) -> dic
     told = {"artifacts": len(artifacts), "records": len(list(out.glob("store/by-key/*/*.json"))), "rounds": len(campaign.rounds())}
     spoken = " and the models' weights" if weights else "; models without their weights"
     (out / "README.md").write_text(_README.format(name=campaign.name, weights=spoken, **told), encoding="utf-8")
-    body = {"format": 1, "campaign": campaign.name, "files": _digests(out), "left_out": left_out, "gone": gone}
+    files = _digests(out)
+    body = {"format": 1, "campaign": campaign.name, "files": files, "left_out": left_out, "gone": gone}
     seal = seeds.digest(body)
     write_json(out / "bundle.json", {**body, "seal": seal})
-    return {**told, "files": len(body["files"]), "seal": seal}
+    return {**told, "files": len(files), "seal": seal}
 
 
 def _artifact(store: Store, digest: str, out: Path, weights: bool) -> list[str]:
