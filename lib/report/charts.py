@@ -35,10 +35,11 @@ class Point(NamedTuple):
         return self.round + 0.22 * (self.attempt - 1)
 
 
-def interval(value: float, stderr: float | None) -> tuple[float, float]:
-    """The ends of a figure's 95 % interval; the figure itself where its error is unknown."""
+def interval(value: float, stderr: float | None, *, is_share: bool) -> tuple[float, float]:
+    """The ends of a figure's 95 % interval, those of a share within 0 and 1; the figure itself where its error is unknown."""
     reach = NORMAL_95 * (stderr or 0.0)
-    return value - reach, value + reach
+    low, high = value - reach, value + reach
+    return (max(low, 0.0), min(high, 1.0)) if is_share else (low, high)
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:

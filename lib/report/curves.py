@@ -27,12 +27,14 @@ def metrics(records: Sequence[RoundRecord], closing: Iterable[Mapping[str, Any]]
             place = record.round, record.attempt
             rows = [("test", tests[*place, metric])] if (*place, metric) in tests else []
             rows += [(record.state, row) for row in _validation(record, metric)]
-            points += [
-                Point(*place, row["value"], *charts.interval(row["value"], row["stderr"]), kind) for kind, row in rows if _finite(row)
-            ]
+            points += [Point(*place, row["value"], *_interval(row, metric), kind) for kind, row in rows if _finite(row)]
         if points:
             found.append({"name": spoken(metric), **charts.curve(spoken(metric), points), "rows": _table(points)})
     return found
+
+
+def _interval(row: Mapping[str, Any], metric: str) -> tuple[float, float]:
+    return charts.interval(row["value"], row["stderr"], is_share=not metric.startswith("nll_"))
 
 
 def alarms(records: Sequence[RoundRecord]) -> list[Json]:

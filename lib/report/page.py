@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.campaign import CampaignFolder
+from lib.errors import UserError
 from lib.files import write_atomically
 from lib.home import Home
 from lib.report import words
@@ -28,7 +29,11 @@ def place(folder: CampaignFolder) -> Path:
 def write(home: Home, campaign: str, out: Path) -> dict[str, Any]:
     """Write a campaign's page, aside and then renamed, and return the facts that it shows. Raises UserError where it cannot."""
     facts = gather(home, campaign)
-    write_atomically(out, render(facts))
+    text = render(facts)
+    try:
+        write_atomically(out, text)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}; give another place with --out FILE.html") from None
     return facts
 
 

@@ -40,10 +40,13 @@ RECIPE = Recipe(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_campaign_decides_role_by_role_tells_its_alarms_and_leaves_a_report(run: Run, home: Home, model: Path, tmp_path: Path):
     recipe = tmp_path / "two.py"
     recipe.write_text(RECIPE.replace("MODEL", str(model)))
-    ran = run("improve", "two", "--model", str(model), "--recipe", str(recipe), "--count", "24", "--held-out", "8", "--rounds", "1")
+    ran = run(
+        "improve", "two", "--model", str(model), "--recipe", str(recipe), "--count", "24", "--held-out", "8", "--rounds", "1", seconds=800
+    )
     assert ran.returncode == 0, ran.stderr
     folder = home.campaigns / "two"
     record = json.loads((folder / "round-001" / "round.json").read_text())
