@@ -9,10 +9,10 @@ from typing import Any
 from flows.terminal import console, print_json, show
 from lib import events
 from lib import home as homes
+from lib.addresses import shown
 from lib.errors import RoundhouseError
 from lib.publisher import Waiting
 from lib.publisher import publish as take
-from lib.tracking import shown
 
 WORDS = {"campaign": "beginning", "round": "round", "evaluate": "measurement", "final": "end"}
 """Kind of event → what it is called where they are counted."""

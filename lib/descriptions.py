@@ -17,7 +17,7 @@ _LONGEST_NOTE, _LONGEST = 8000, 5000
 def describe_run(experiment: Experiment, run: Logged, page: str) -> None:
     """Beside the run's figures, and whole as its artifact."""
     experiment.attach(run, FILE, page)
-    experiment.client.set_tag(run.id, _NOTE, clipped(page, _LONGEST_NOTE))
+    experiment.client.set_tag(run.id, _NOTE, clipped(_below_title(page), _LONGEST_NOTE))
 
 
 def describe_version(experiment: Experiment, version: Version, page: str) -> None:
@@ -27,6 +27,11 @@ def describe_version(experiment: Experiment, version: Version, page: str) -> Non
 def describe_campaign(experiment: Experiment, run: Logged, page: str, roles: Iterable[str]) -> None:
     """The campaign's page stands on its run, its experiment and its registered models."""
     describe_run(experiment, run, page)
-    experiment.client.set_experiment_tag(experiment.id, _NOTE, clipped(page, _LONGEST_NOTE))
+    experiment.client.set_experiment_tag(experiment.id, _NOTE, clipped(_below_title(page), _LONGEST_NOTE))
     for role in roles:
-        experiment.client.update_registered_model(model_name(experiment.campaign, role), clipped(page, _LONGEST))
+        experiment.client.update_registered_model(model_name(experiment.campaign, role), clipped(_below_title(page), _LONGEST))
+
+
+def _below_title(page: str) -> str:
+    """MLflow shows a run's title above, and folds a long description after its first lines."""
+    return page.partition("\n\n")[2]

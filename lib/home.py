@@ -7,8 +7,8 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from lib.addresses import shown
 from lib.errors import UserError
 
 
@@ -66,8 +66,7 @@ class Home:
         with contextlib.suppress(OSError, ValueError, KeyError, StopIteration):
             services = json.loads((self.up / "state.json").read_text(encoding="utf-8"))["services"]
             given = given or next(str(service["address"]) for service in services if service["name"] == "prefect")
-        found = urlsplit(given)
-        return found._replace(netloc=found.netloc.rpartition("@")[2]).geturl()
+        return shown(given)
 
 
 def current() -> Home:

@@ -21,6 +21,9 @@ FILE = "lineage.md"
 LONGEST_WORDS = 500
 """Characters of somebody else's text that a page shows."""
 
+_LAYOUT = "?workflowType=machine_learning"
+"""MLflow's pages open as those of its agents' tools unless told otherwise."""
+
 _ENTITIES = {character: f"&#{ord(character)};" for character in "&<>[]*_|~`\\\"'#!"}
 _LOOKALIKES = str.maketrans({"`": "'", "|": "¦", "<": "‹", ">": "›"})
 
@@ -74,11 +77,11 @@ def code(text: object) -> str:
 
 
 def to_run(experiment: str, run: str) -> str:
-    return f"#/experiments/{experiment}/runs/{run}"
+    return f"#/experiments/{experiment}/runs/{run}{_LAYOUT}"
 
 
 def to_experiment(experiment: str) -> str:
-    return f"#/experiments/{experiment}/runs"
+    return f"#/experiments/{experiment}/runs{_LAYOUT}"
 
 
 def to_model(name: str) -> str:
@@ -96,9 +99,8 @@ def to_flow_run(pages: str, flow_run: str) -> str:
 
 def round_page(event: RoundEvent, near: Surroundings) -> str:
     """A round: what it decided, from what, to what, and how to walk on."""
-    lines = [f"# {plain(event.campaign)}: {round_title(event.round, event.attempt, event.revision)}", ""]
-    lines += [f"**{event.decision}**: {plain(event.reason)}", "", _ways(near), ""]
-    lines += [*_models(near.models), "", *_funnel(event), *_tables(event.datasets)]
+    title = f"# {plain(event.campaign)}: {round_title(event.round, event.attempt, event.revision)}"
+    lines = [title, "", _said(event), "", *_models(near.models), "", _ways(near), "", *_funnel(event), *_tables(event.datasets)]
     return "\n".join([*lines, *_commands(event.models_out or event.models_in)]) + "\n"
 
 
@@ -114,12 +116,12 @@ def evaluation_page(event: EvaluateEvent, near: Surroundings) -> str:
 
 def version_page(event: RoundEvent, ref: ModelRef, run: Link, near: Surroundings) -> str:
     """A registered version: the round that made it, the model before it, and how to walk on."""
-    lines = [f"Made by {run} of {near.campaign}: **{event.decision}**: {plain(event.reason)}", "", f"sha256 {code(ref.digest)}", ""]
+    lines = [f"Made by {run} of {near.campaign}, {_said(event)}", "", f"sha256 {code(ref.digest)}", ""]
     for model in near.models:
         if model.way == "in":
             lines += [f"From {model.version} ({plain(model.ref.role)}, sha256 {code(model.ref.digest)}), made by {model.made_by}.", ""]
-    learned = [d for d in event.datasets if d.name.startswith("examples_")]
-    lines += [f"Learned from {d.rows} rows of {code(d.name)}, sha256 {code(d.digest)}." for d in learned[:5]]
+    learned = {d.digest: d for d in event.datasets if d.name.startswith("examples_")}
+    lines += [f"- learned from {d.rows} rows of {code(d.name)}, sha256 {code(d.digest)}" for d in learned.values()]
     return "\n".join([*lines, "", *_commands((ref,))]) + "\n"
 
 
@@ -139,14 +141,13 @@ class RoundLine:
     superseded: bool
 
 
-def campaign_page(campaign: str, recipe: str, experiment: Link, models: Iterable[Link], rounds: Iterable[RoundLine]) -> str:
-    """A campaign: every round of it, the newest first, and its registered models."""
-    lines = [f"# {plain(campaign)}", "", f"Recipe {code(recipe)} · {experiment} · registered models: {', '.join(map(str, models))}", ""]
-    lines += ["| round | decision | the gate said |", "|---|---|---|"]
+def campaign_page(campaign: Link, recipe: str, runs: Link, models: Iterable[Link], rounds: Iterable[RoundLine]) -> str:
+    """A campaign: every round of it, the newest first, and its registered models. MLflow folds all but the first line."""
+    lines = [f"# {plain(campaign.words)}", ""]
+    lines += [f"Campaign {campaign} · recipe {code(recipe)} · {runs} · registered models: {', '.join(map(str, models))}", ""]
     for line in rounds:
-        decision = f"{line.decision}, superseded by a rerun" if line.superseded else line.decision
-        lines.append(f"| {line.run} | {decision} | {plain(line.reason)} |")
-    commands = _block(f"roundhouse lineage model {campaign}", "roundhouse query funnel", "roundhouse query drop_reasons")
+        lines.append(f"- {line.run}: {_led(line.decision, line.reason)}" + (" (superseded by a rerun)" if line.superseded else ""))
+    commands = _block(f"roundhouse lineage model {campaign.words}", "roundhouse query funnel", "roundhouse query drop_reasons")
     return "\n".join([*lines, "", "Walk further, offline:", "", *commands]) + "\n"
 
 
@@ -167,9 +168,17 @@ def _ways(near: Surroundings) -> str:
     return " · ".join(ways)
 
 
+def _said(event: RoundEvent) -> str:
+    return _led(event.decision, event.reason)
+
+
+def _led(decision: str, reason: str) -> str:
+    """The gate's sentence, which begins with its decision as a rule."""
+    return f"**{plain(decision)}**: {plain(reason.removeprefix(decision).removeprefix(':').strip())}"
+
+
 def _models(models: Iterable[ModelPlace]) -> list[str]:
-    lines = ["| model | role | version | made by | sha256 |", "|---|---|---|---|---|"]
-    return lines + [f"| {m.way} | {plain(m.ref.role)} | {m.version} | {m.made_by} | {code(m.ref.digest)} |" for m in models]
+    return [f"- {m.way}: {plain(m.ref.role)} {m.version}, made by {m.made_by}, sha256 {code(m.ref.digest)}" for m in models]
 
 
 def _funnel(event: RoundEvent) -> list[str]:
@@ -177,11 +186,11 @@ def _funnel(event: RoundEvent) -> list[str]:
     if not event.metrics:
         return []
     stages = list(dict.fromkeys([d.context for d in event.datasets] + ["/".join(name.split("/")[:2]) for name in event.metrics]))
-    lines = ["## From samples to examples", "", "| stage | figure | value |", "|---|---|---|"]
+    lines = ["**From samples to examples**", ""]
     for stage in stages:
         figures = {name.removeprefix(f"{stage}/"): value for name, value in event.metrics.items() if name.startswith(f"{stage}/")}
-        for name, value in sorted(figures.items(), key=lambda figure: _order(figure[0])):
-            lines.append(f"| {code(stage)} | {_figure_name(name)} | {value:.6g} |")
+        told = [f"{_figure_name(name)} {value:.6g}" for name, value in sorted(figures.items(), key=lambda figure: _order(figure[0]))]
+        lines += [f"- {code(stage)}: {' · '.join(told)}"] if told else []
     return [*lines, ""]
 
 
@@ -197,9 +206,8 @@ def _figure_name(name: str) -> str:
 
 
 def _tables(datasets: Iterable[DatasetRef]) -> list[str]:
-    lines = ["## Tables", "", "| stage | table | rows | sha256 | where |", "|---|---|---|---|---|"]
-    lines += [f"| {code(d.context)} | {plain(d.name)} | {d.rows} | {code(d.digest)} | {code(d.uri)} |" for d in datasets]
-    return [*lines, ""]
+    lines = [f"- {code(d.context)}: {plain(d.name)}, {d.rows} rows, sha256 {code(d.digest)}" for d in datasets]
+    return ["**Tables**", "", *lines, ""] if lines else []
 
 
 def _commands(models: Iterable[ModelRef]) -> list[str]:

@@ -138,6 +138,7 @@ class Publisher:
         if not self._thread.is_alive():
             return True
         if not self._has_warned:
+            self._has_warned = True
             late = f"MLflow at {self._tracking_uri} took longer than {timeout_seconds:g} s"
             self._warn(f"{late}; what is left waits in the outbox for `roundhouse publish`")
         return False

@@ -18,7 +18,7 @@ from lib.descriptions import describe_campaign, describe_run, describe_version
 from lib.events import CampaignEvent, EvaluateEvent, Event, FinalEvent, ModelRef, RoundEvent, round_title
 from lib.lineage_page import Link, ModelPlace, Surroundings
 from lib.tracked import roles, rounds
-from lib.tracking import TAG, Experiment, Logged, Version, experiment_name, metric_name
+from lib.tracking import TAG, Experiment, Logged, Version, metric_name
 
 
 def tell(experiment: Experiment, event: Event, event_id: str, prefect_pages: str) -> None:
@@ -145,7 +145,7 @@ def _near(
 ) -> Surroundings:
     return Surroundings(
         campaign=Link(event.campaign, pages.to_run(experiment.id, parent.id)),
-        experiment=Link(f"experiment {experiment_name(event.campaign)}", pages.to_experiment(experiment.id)),
+        experiment=Link("all runs", pages.to_experiment(experiment.id)),
         before=_link(experiment, before) if before else Link(""),
         supersedes=_link(experiment, old) if old else Link(""),
         flow_run=Link(event.flow_run, pages.to_flow_run(prefect_pages, event.flow_run)),
@@ -171,8 +171,9 @@ def _list_rounds(experiment: Experiment, run: Logged, recipe: str) -> None:
         lines.append(pages.RoundLine(_link(experiment, found), decision, reason, f"{TAG}superseded_by" in found.tags))
     registered = roles(experiment)
     models = [Link(name, pages.to_model(name)) for name in registered.values()]
-    whole = Link(experiment_name(experiment.campaign), pages.to_experiment(experiment.id))
-    describe_campaign(experiment, run, pages.campaign_page(experiment.campaign, recipe, whole, models, lines), registered)
+    campaign = Link(experiment.campaign, pages.to_run(experiment.id, run.id))
+    runs = Link("all runs", pages.to_experiment(experiment.id))
+    describe_campaign(experiment, run, pages.campaign_page(campaign, recipe, runs, models, lines), registered)
 
 
 def _place(event: RoundEvent | EvaluateEvent) -> dict[str, str]:

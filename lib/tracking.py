@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib.addresses import shown, silence
 from lib.errors import RoundhouseError
 from lib.events import DatasetRef, ModelRef
 from lib.files import locked
@@ -36,6 +37,10 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
+
+
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Else MLflow's pages guess what an experiment is for, and ask."""
 
 
 class TrackingFailed(RoundhouseError):
@@ -61,22 +66,13 @@ def explained(tracking_uri: str, *, first: bool = False) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:  # an OSError: no folder, no disk, no server
         status = error.get_http_status_code() if isinstance(error, MlflowException) else 500
-        no_answer = next((e for e in (error, error.__context__) if isinstance(e, OSError)), None)  # those of `requests` are
-        if no_answer is not None and tracking_uri.startswith("http"):
-            raise TrackingDown(shown(f"MLflow at {tracking_uri}: {_silence(no_answer)}")) from error
-        kind = TrackingDown if no_answer is not None or (first and status >= 500) else TrackingFailed
-        raise kind(shown(f"MLflow at {tracking_uri}: {' '.join(str(error).split())[:300]}")) from error
-
-
-def shown(text: str) -> str:
-    """Text that names addresses, without the passwords in them."""
-    return re.sub(r"(?<=//)[^/@\s]*@", "", text)
-
-
-def _silence(error: OSError) -> str:
-    """What a server did that gave no answer, and what to do."""
-    how = f"no answer within {os.environ['MLFLOW_HTTP_REQUEST_TIMEOUT']} s" if "Timeout" in type(error).__name__ else "nobody answers there"
-    return f"{how}; start it, or unset MLFLOW_TRACKING_URI to use the home's own database"
+        lost = next((e for e in (error, error.__context__) if isinstance(e, OSError)), None)  # those of `requests` are
+        refused = lost is None or "error responses" in str(lost)  # it did answer: that it failed
+        kind = TrackingDown if not refused or (first and status >= 500) else TrackingFailed
+        why = " ".join(str(error).split())[:300]
+        if lost is not None and tracking_uri.startswith("http"):
+            why = silence(lost, os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"])
+        raise kind(shown(f"MLflow at {tracking_uri}: {why}")) from error
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -179,7 +175,7 @@ class Experiment:
         """Beside a sqlite file artifacts go to `mlartifacts`; a server has its own place for them."""
         database = sqlite_file(tracking_uri)
         place = (database.parent / "mlartifacts" / self.campaign).resolve().as_uri() if database else None
-        return str(self.client.create_experiment(experiment_name(self.campaign), artifact_location=place))
+        return str(self.client.create_experiment(experiment_name(self.campaign), place, _KIND))
 
     def run(self, title: str, parent: Logged | None, identity: Mapping[str, str], place: Mapping[str, str]) -> Logged:
         """The run with these identity tags, made under `parent` and with the tags of `place` if there is none."""

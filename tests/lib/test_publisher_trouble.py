@@ -47,14 +47,17 @@ def put(home, *those):
     return home / "outbox"
 
 
-@pytest.mark.parametrize(("status", "says"), [(-1, "no answer within 1 s"), (0, "nobody answers there"), (500, "INTERNAL_ERROR: no")])
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(-1, "no answer within 1 s"), (0, "it hung up in the middle; start it"), (500, "it answers 500 to whatever it is asked")],
+)
 def test_a_server_that_gives_no_answer_is_asked_once_for_all_that_waits(hasty, tmp_path, status, says):
     folder = put(tmp_path, *story("one"), *story("two"))
     with between() as middle:
         middle.answer = lambda number, body: status
         began = time.monotonic()
         done = publish(folder, middle.address)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15, "one request of a second, and not one for each event"
         assert (done.count, done.failed, middle.asked) == (0, 12, 1)
         assert done.reason.startswith(f"MLflow at {middle.address}: {says}")
         assert "\n" not in done.reason
