@@ -109,7 +109,9 @@ class Desk:
     def finish(self, record: RoundRecord) -> None:
         """Close a round: first its events, which said twice are said once, then its record, which makes it finished."""
         record.revision = self._revision(record)
-        record.event = announce_round(record, self.campaign, self.shop)
+        old = self.folder.record(record.round) if record.supersedes else None
+        later_stand = old is not None and (old.made, old.state) == (record.made, record.state)
+        record.event = announce_round(record, self.campaign, self.shop, later_stand=later_stand)
         if record.supersedes:
             self.folder.supersede(record)
         else:
@@ -205,7 +207,7 @@ def _is_owed_figures(record: RoundRecord, folder: CampaignFolder) -> bool:
 
 @contextmanager
 def _publishing(home: Home) -> Iterator[Publisher]:
-    publisher = Publisher(home.outbox, home.mlflow_uri, log.warning)
+    publisher = Publisher(home.outbox, home.mlflow_uri, log.warning, home.prefect_pages)
     patience = PUBLISH_SECONDS
     try:
         yield publisher

@@ -12,7 +12,6 @@ from flows.wording import spoken
 from lib import comparison as compared
 from lib import home as homes
 from lib.campaign import CampaignFolder
-from lib.errors import RoundhouseError
 from lib.home import Home
 from lib.round_record import RoundRecord
 
@@ -87,17 +86,6 @@ def query(sql: str | None, limit: int | None, as_json: bool) -> None:
             return
         columns, rows = ledger.query(NAMED[sql][1] if sql in NAMED else sql, limit=limit)
     show([dict(zip(columns, row, strict=True)) for row in rows], sql if sql in NAMED else "query", as_json)
-
-
-def publish() -> None:
-    """Empty the outbox. Raises RoundhouseError if MLflow took not everything."""
-    from lib.publisher import publish as take
-
-    home = homes.current()
-    published = take(home.outbox, home.mlflow_uri)
-    if published.failed:
-        raise RoundhouseError(f"{published.failed} events still wait: {published.reason}")
-    console.print(f"{published.count} events published to {home.mlflow_uri}", markup=False, soft_wrap=True)
 
 
 def round_facts(record: RoundRecord) -> dict[str, Any]:

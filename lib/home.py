@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.addresses import shown
 from lib.errors import UserError
 
 
@@ -54,6 +57,21 @@ class Home:
     def mlflow_uri(self) -> str:
         """MLFLOW_TRACKING_URI if it is set, else a sqlite file in this home."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def prefect_pages(self) -> str:
+        """Where a person opens Prefect's pages: the server that PREFECT_API_URL names, else the one that `roundhouse up` ran last.
+
+        Empty where there is neither, for a private server goes with the command that started it. Without credentials.
+        """
+        given = os.environ.get("PREFECT_UI_URL") or os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            private = json.loads((self.prefect / "server.json").read_text(encoding="utf-8"))["url"]
+            given = "" if f"{given}/api" == private else given
+        with contextlib.suppress(OSError, ValueError, KeyError, StopIteration):
+            services = json.loads((self.up / "state.json").read_text(encoding="utf-8"))["services"]
+            given = given or next(str(service["address"]) for service in services if service["name"] == "prefect")
+        return shown(given)
 
 
 def current() -> Home:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
 
 from lib import events, seeds, tables
 from lib.campaign_settings import Campaign
@@ -56,16 +59,18 @@ def announce_campaign(campaign: Campaign, home: Home) -> None:
             seed=campaign.seed,
             models=tuple(_model(role, digest) for role, digest in sorted(campaign.base.items())),
             settings={"rounds": str(campaign.rounds), "problems": seeds.canonical(campaign.problems.counts)},
+            flow_run=str(flow_run.id or ""),
         ),
     )
 
 
-def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> str:
+def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop, *, later_stand: bool = False) -> str:
     """Queue a finished round's events, show it on the flow run's page, emit how it was decided; returns the round's event id.
 
-    A rerun that came to what it supersedes is nothing new, and round 0 is the campaign's base.
+    `later_stand`: it is a rerun that came to the same models, so that the rounds after it stand. One that
+    came to what it supersedes is nothing new, and round 0 is the campaign's base.
     """
-    event_id = events.put(shop.home.outbox, round_event(record, campaign, shop))
+    event_id = events.put(shop.home.outbox, replace(round_event(record, campaign, shop), later_stand=later_stand))
     announce_metrics(record.metrics, record, shop)
     show_round(record, event_id, shop.home, artifact_key(record.campaign, record.round, "round"))
     if record.round and event_id != record.supersedes:
@@ -111,8 +116,11 @@ def announce_metrics(rows: list[dict[str, Any]], record: RoundRecord, shop: Work
             for row in rows
             if (row["model_id"], row["split"]) == (model, split)
         )
-        measured = events.EvaluateEvent(**place, model=_model(roles.get(model, "policy"), model), split=split, measures=measures)
-        events.put(shop.home.outbox, measured)
+        run = str(flow_run.id or record.flow_run)
+        datasets = tuple(_measured_on(f"evaluate/{split}", record, shop))
+        ref = _model(roles.get(model, "policy"), model)
+        told = events.EvaluateEvent(**place, model=ref, split=split, measures=measures, flow_run=run, datasets=datasets)
+        events.put(shop.home.outbox, told)
 
 
 def announce_end(campaign: str, rounds: int, reason: str, home: Home) -> None:
@@ -134,15 +142,29 @@ def _datasets(record: RoundRecord, shop: Workshop) -> list[events.DatasetRef]:
         given = [(table, ref) for table, refs in {**stage["made"], "problems": problems}.items() if table in TABLES for ref in refs]
         given += [(_kind_of(ref, shop), ref) for refs in stage["learned"].values() for ref in refs]
         for table, reference in given:
-            found[table, reference, path] = events.DatasetRef(
-                name=table,
-                context=path,
-                digest=shop.store.content(reference),
-                uri=f"store/artifacts/{reference[:2]}/{reference}",
-                rows=tables.rows_in(shop.store.folder(reference)).get(table, 0),
-                schema=TABLES[table].id,
-            )
+            found[table, reference, path] = _dataset(table, reference, path, shop)
     return list(found.values())
+
+
+def _measured_on(path: str, record: RoundRecord, shop: Workshop) -> Iterator[events.DatasetRef]:
+    """A split's problems, then every table that measuring a model on it made."""
+    stage = record.stages[path]
+    for reference in stage["read"].get("problems", []):
+        yield _dataset("problems", reference, path, shop)
+    for digest in dict.fromkeys(job["digest"] for job in stage["jobs"]):
+        for table in shop.tables_made(digest):
+            yield _dataset(table, digest, path, shop)
+
+
+def _dataset(table: str, reference: str, path: str, shop: Workshop) -> events.DatasetRef:
+    return events.DatasetRef(
+        name=table,
+        context=path,
+        digest=shop.store.content(reference),
+        uri=f"store/artifacts/{reference[:2]}/{reference}",
+        rows=tables.rows_in(shop.store.folder(reference)).get(table, 0),
+        schema=TABLES[table].id,
+    )
 
 
 def _kind_of(reference: str, shop: Workshop) -> str:
@@ -151,19 +173,37 @@ def _kind_of(reference: str, shop: Workshop) -> str:
 
 
 def _stage_metrics(record: RoundRecord, shop: Workshop) -> dict[str, float]:
-    """`stage/name` → figure, summed over a stage's shards, from what was measured while they were made; and its shares."""
+    """`stage/name` → figure, summed over a stage's shards, from what was measured while they were made; and its shares.
+
+    Counts by kind (verdicts by outcome, completions dropped by reason) are `stage/name/kind`.
+    """
     found: dict[str, float] = {}
     for path, stage in record.stages.items():
         if stage["verb"] == "evaluate":
             continue
         for job in stage["jobs"]:
-            for name, value in shop.store.stats(job["key"], job["version"]).items():
-                if isinstance(value, bool) or not isinstance(value, int | float) or name in UNTOLD:
-                    continue
-                found[f"{path}/{name}"] = found.get(f"{path}/{name}", 0.0) + float(value)
+            for name, value in _counted(shop.store.stats(job["key"], job["version"])):
+                found[f"{path}/{name}"] = found.get(f"{path}/{name}", 0.0) + value
         found |= {f"{path}/{name}": value for name, value in stage.get("figures", {}).items()}
     return found
 
 
-UNTOLD = {"micro_batch", "max_rss_bytes", "cuda_max_bytes", "cpu_seconds", "seconds"}
+def _counted(stats: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """The figures among a job's stats; of counts by kind the largest, and the sum of the others."""
+    for name, value in stats.items():
+        if name in UNTOLD or isinstance(value, bool):
+            continue
+        if isinstance(value, int | float):
+            yield name, float(value)
+        elif isinstance(value, dict):
+            kinds = sorted(((k, n) for k, n in value.items() if isinstance(n, int | float)), key=lambda kind: (-kind[1], kind[0]))
+            yield from ((f"{name}/{kind}", float(n)) for kind, n in kinds[:MOST_KINDS])
+            if rest := kinds[MOST_KINDS:]:
+                yield f"{name}/others", float(sum(n for _, n in rest))
+
+
+MOST_KINDS = 50
+"""Reasons of one job that are told apart: a filter of the user's own may give each row another."""
+
+UNTOLD = {"micro_batch", "max_rss_bytes", "cuda_max_bytes", "cpu_seconds", "seconds", "cost"}
 """Stats that differ from run to run: left out of events, so that a replay says the same words."""

@@ -80,8 +80,9 @@ def in_mlflow(record: RoundRecord, event_id: str, home: Home) -> str:
     if found is None:
         return f"[The campaign in MLflow]({server}/#/experiments?experimentSearchFilter={quote(experiment, safe='')})"
     asked = f"tags.`{tracking.TAG}event` = '{event_id}'"
+    layout = "workflowType=machine_learning"  # else the pages open as those of MLflow's tools for agents
     by_name = quote("tags.`mlflow.runName`", safe="")  # ordered by time, a run below another is folded away
-    return f"[This round in MLflow]({server}/#/experiments/{found}/runs?searchFilter={quote(asked, safe='')}&orderByKey={by_name})"
+    return f"[This round in MLflow]({server}/#/experiments/{found}/runs?searchFilter={quote(asked, safe='')}&orderByKey={by_name}&{layout})"
 
 
 def pages(home: Home) -> str | None:

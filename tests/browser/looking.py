@@ -26,8 +26,13 @@ class Look:
     """A page that is open, and the hosts that it asked for anything."""
 
     def __init__(self, page: Page) -> None:
-        self.page = page
         self.hosts: set[str | None] = set()
+        self.go_on(page)
+
+    def go_on(self, page: Page) -> None:
+        """Look at another page from now on, as one that a link opened."""
+        self.page = page
+        page.bring_to_front()
         page.set_default_timeout(PATIENCE_MS)
         page.on("request", lambda request: self.hosts.update({urlsplit(request.url).hostname} - {None}))  # data: and blob: have none
 
@@ -67,7 +72,7 @@ def browsing() -> Iterator[Browser]:
 
 
 @contextmanager
-def looking() -> Iterator[Look]:
-    """A browser with one empty page."""
+def looking(width: int = 1400, height: int = 1000) -> Iterator[Look]:
+    """A browser with one empty page, as large as said in pixels."""
     with browsing() as browser:
-        yield Look(browser.new_page(viewport={"width": 1400, "height": 1000}))
+        yield Look(browser.new_page(viewport={"width": width, "height": height}))

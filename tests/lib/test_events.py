@@ -62,9 +62,3 @@ def test_a_pointer_is_relative_to_the_home(tmp_path):
 def test_an_event_of_a_later_version_is_named():
     with pytest.raises(UserError, match="kind 'merger'"):
         events.from_json({"kind": "merger", "campaign": "demo"})
-
-
-def test_the_page_of_a_round_names_every_digest_and_the_gate():
-    page = events.lineage_markdown(replace(ROUND, attempt=2, accepted=False))
-    assert page.startswith("# demo: round 1, attempt 2\n\n**rejected**: better by 0.1\n")
-    assert all(digest in page for digest in (BASE.digest, NEXT.digest, TABLE.digest))
