@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lib.lineage_page import FILE, clipped
-from lib.tracking import Experiment, Logged, Version, model_name
+from lib.tracking import Experiment, Logged, Version
+from lib.tracking_names import model_name
 
 _NOTE = "mlflow.note.content"
 """The tag that holds the description of a run or of an experiment."""

@@ -20,7 +20,8 @@ from lib.descriptions import describe_campaign, describe_run, describe_version
 from lib.events import CampaignEvent, EvaluateEvent, Event, FinalEvent, ForgetEvent, ModelRef, ReportEvent, RoundEvent, round_title
 from lib.lineage_page import Link, ModelPlace, Surroundings
 from lib.tracked import roles, rounds
-from lib.tracking import TAG, Experiment, Logged, Version, metric_name
+from lib.tracking import Experiment, Logged, Version
+from lib.tracking_names import TAG, metric_name
 
 
 def tell(experiment: Experiment, event: Event, event_id: str, prefect_pages: str, home: Path) -> None:

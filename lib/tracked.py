@@ -6,7 +6,8 @@ import json
 from typing import Any, TypedDict
 
 from lib.errors import UserError
-from lib.tracking import TAG, Experiment, Logged, as_logged, connect, experiment_name, explained, model_name
+from lib.tracking import Experiment, Logged, as_logged, connect, explained
+from lib.tracking_names import TAG, experiment_name, model_name
 
 
 class TrackedDataset(TypedDict):

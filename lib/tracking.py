@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +19,10 @@ from lib.addresses import shown, silence
 from lib.errors import RoundhouseError
 from lib.events import DatasetRef, ModelRef
 from lib.files import locked
+from lib.tracking_names import TAG, experiment_name, metric_name, model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-TAG = "roundhouse."
-"""What every tag of ours begins with."""
 
 DIGEST_CHARACTERS = 36
 """MLflow refuses a longer dataset digest."""
@@ -121,19 +118,6 @@ def _make_tables(database: Path) -> None:
             aside.unlink(missing_ok=True)
             mlflow.MlflowClient(tracking_uri=f"sqlite:///{aside}").search_experiments(max_results=1)
             aside.replace(database)
-
-
-def experiment_name(campaign: str) -> str:
-    return f"roundhouse/{campaign}"
-
-
-def model_name(campaign: str, role: str) -> str:
-    return f"{campaign}.{role}"
-
-
-def metric_name(*parts: str) -> str:
-    """Parts joined by `/`, without what MLflow refuses: pass@1 → pass_at_1, difficulty=4 → difficulty_4."""
-    return re.sub(r"[^\w\-. /]", "_", "/".join(parts).replace("@", "_at_"), flags=re.ASCII)
 
 
 def versions(client: MlflowClient, name: str, digest: str) -> list[Any]:

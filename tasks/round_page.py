@@ -12,7 +12,7 @@ import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
-from lib import tracking
+from lib import tracking_names
 from lib.alarms import every
 from lib.home import Home
 from lib.round_record import RoundRecord
@@ -73,13 +73,13 @@ def in_mlflow(record: RoundRecord, event_id: str, home: Home) -> str:
     within the campaign's experiment; where the experiment is not there yet either, for the experiment by its name.
     """
     server = pages(home)
-    experiment = tracking.experiment_name(record.campaign)
+    experiment = tracking_names.experiment_name(record.campaign)
     if server is None:
         return f"In MLflow: experiment `{experiment}`, run `round {record.round}`; `mlflow ui --backend-store-uri {home.mlflow_uri}`"
     found = _experiment_id(server, experiment)
     if found is None:
         return f"[The campaign in MLflow]({server}/#/experiments?experimentSearchFilter={quote(experiment, safe='')})"
-    asked = f"tags.`{tracking.TAG}event` = '{event_id}'"
+    asked = f"tags.`{tracking_names.TAG}event` = '{event_id}'"
     layout = "workflowType=machine_learning"  # else the pages open as those of MLflow's tools for agents
     by_name = quote("tags.`mlflow.runName`", safe="")  # ordered by time, a run below another is folded away
     return f"[This round in MLflow]({server}/#/experiments/{found}/runs?searchFilter={quote(asked, safe='')}&orderByKey={by_name}&{layout})"

@@ -140,44 +140,51 @@ def measured(made: ReportHome, record: RoundRecord, model: str, split: str, skil
     return metrics
 
 
+def judged(rows: list[dict[str, Any]], outcomes: list[str]) -> list[dict[str, Any]]:
+    """What the rule says, and a judge that agrees with it for the most part."""
+    said = [
+        verdict(r["completion_id"], o, "countdown", reason="reaches the target" if o == "correct" else "misses it")
+        for r, o in zip(rows, outcomes, strict=True)
+    ]
+    return said + [
+        verdict(r["completion_id"], "correct" if o == "correct" or n % 17 == 0 else "wrong", "judge", reason="looks <b>right</b>")
+        for n, (r, o) in enumerate(zip(rows, outcomes, strict=True))
+    ]
+
+
+def choose(
+    rows: list[dict[str, Any]],
+    outcomes: list[str],
+    kept: list[dict[str, Any]],
+    sources: list[dict[str, Any]],
+    dropped: list[dict[str, Any]],
+) -> None:
+    """Keep what is correct, three of a problem at most, and drop the rest by name."""
+    for row, outcome in zip(rows, outcomes, strict=True):
+        if outcome == "correct" and row["sample_index"] < 3:
+            example = seeds.short_id("sft", row["completion_id"])
+            kept.append({"example_id": example, "problem_id": row["problem_id"], "input_ids": [1, 2], "labels": [-100, 2], "weight": 1.0})
+            sources.append({"example_id": example, "completion_id": row["completion_id"], "part": "whole"})
+        else:
+            by, why = ("CapPerProblem", "over the cap") if outcome == "correct" else ("KeepCorrect", outcome)
+            dropped.append({"unit": "completion", "id": row["completion_id"], "filter": by, "reason": why})
+
+
 def trained(made: ReportHome, record: RoundRecord, start: str, skill: float, earlier: list[str]) -> str:
     """Sample, verify, filter and train; returns the model's digest."""
     shards = problems(made, "train", 24, 10 * record.round + record.attempt)
     sampled, verified, kept, dropped, sources = [], [], [], [], []
     for shard in shards:
         rows, outcomes = written(made, shard, start, skill, 4, "train", 0.03)
-        sampled.append(
-            publish(
-                made,
-                "sample",
-                {"n": 4, "attempt": record.attempt},
-                {"problems": [shard]},
-                {"policy": start},
-                {"completions.parquet": (records.COMPLETIONS, rows)},
-            )
-        )
-        said = [
-            verdict(r["completion_id"], o, "countdown", reason="reaches the target" if o == "correct" else "misses it")
-            for r, o in zip(rows, outcomes, strict=True)
-        ]
-        said += [
-            verdict(r["completion_id"], "correct" if o == "correct" or n % 17 == 0 else "wrong", "judge", reason="looks <b>right</b>")
-            for n, (r, o) in enumerate(zip(rows, outcomes, strict=True))
-        ]
+        place = {"n": 4, "attempt": record.attempt}
+        files = {"completions.parquet": (records.COMPLETIONS, rows)}
+        sampled.append(publish(made, "sample", place, {"problems": [shard]}, {"policy": start}, files))
+        said = judged(rows, outcomes)
         table = records.VERDICTS.table(said)
         counted = {"outcomes": {o: outcomes.count(o) for o in {*outcomes}}, **agreement_counts.counts(table, "countdown")}
         inputs = {"problems": [shard], "completions": [sampled[-1].digest]}
         verified.append(publish(made, "verify", {}, inputs, {}, {"verdicts.parquet": (records.VERDICTS, said)}, **counted))
-        for row, outcome in zip(rows, outcomes, strict=True):
-            if outcome == "correct" and row["sample_index"] < 3:
-                example = seeds.short_id("sft", row["completion_id"])
-                kept.append(
-                    {"example_id": example, "problem_id": row["problem_id"], "input_ids": [1, 2], "labels": [-100, 2], "weight": 1.0}
-                )
-                sources.append({"example_id": example, "completion_id": row["completion_id"], "part": "whole"})
-            else:
-                by, why = ("CapPerProblem", "over the cap") if outcome == "correct" else ("KeepCorrect", outcome)
-                dropped.append({"unit": "completion", "id": row["completion_id"], "filter": by, "reason": why})
+        choose(rows, outcomes, kept, sources, dropped)
     files = {
         "examples_sft.parquet": (records.SFT, kept),
         "example_sources.parquet": (records.EXAMPLE_SOURCES, sources),
