@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows import cli_looking, cli_scheduling
+from flows import cli_auditing, cli_looking, cli_scheduling
 from flows.options import (
     SEED,
     AsJson,
@@ -38,6 +38,7 @@ models = typer.Typer(name="model", help="Models: make the built-in one.", no_arg
 app.add_typer(models)
 app.add_typer(cli_scheduling.app)
 app.add_typer(cli_looking.app)
+app.add_typer(cli_auditing.app)
 
 
 @app.command()

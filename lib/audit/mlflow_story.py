@@ -19,9 +19,8 @@ from lib.audit.report import Report, short
 from lib.campaign import models_by_reference
 from lib.errors import DamagedArtifact, UserError
 from lib.round_events import campaign_event, evaluate_events, round_event
+from lib.round_record import read_figures
 from lib.tracking import TrackingFailed
-
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def _check_campaign(reach: Reach, told: Told, report: Report) -> None:
 def _check_curves(run: Run, reach: Reach, told: Told, report: Report) -> None:
     """Each point of the campaign's curves is a figure of a record of that round, and the last that of the one that stands."""
     allowed: dict[tuple[str, int], set[float]] = {}
-    for noted, rows in _figures(reach):
+    for noted, rows in (*_figures(reach), *_old_closings(reach)):
         for event in evaluate_events(rows, noted.record):
             for name, value in mlflow_runs.curves(event).items():
                 allowed.setdefault((name, event.round), set()).add(value)
@@ -133,6 +132,15 @@ def _figures(reach: Reach) -> Iterator[tuple[Noted, list[mlflow_runs.Row]]]:
                 yield noted, [row for row in closing if (row["round"], row["attempt"]) == place]
 
 
+def _old_closings(reach: Reach) -> Iterator[tuple[Noted, list[mlflow_runs.Row]]]:
+    """Closing figures that reruns made stale, with a record of their round: the campaign's curves keep their points."""
+    places = {(noted.record.round, noted.record.attempt): noted for noted in reach.records}
+    for path in sorted(reach.folder.path.glob("test.superseded-*.json")):
+        rows = read_figures(path)
+        for place, noted in places.items():
+            yield noted, [row for row in rows if (row["round"], row["attempt"]) == place]
+
+
 def _check_evaluations(reach: Reach, told: Told, waiting: Waiting, report: Report) -> None:
     runs = [run for run in told.runs if run.tags.get("kind") == "evaluate"]
     seen: set[str] = set()
@@ -160,7 +168,9 @@ def _check_models(reach: Reach, told: Told, report: Report) -> None:
         of = {version.logged or version.digest: version.number for version in versions}
         for version in versions:
             if version.digest != version.logged:
-                report.add("mlflow_story", f"{name} version {version.number}", f"digest {short(version.logged)}", short(version.digest), RESTORE)
+                report.add(
+                    "mlflow_story", f"{name} version {version.number}", f"digest {short(version.logged)}", short(version.digest), RESTORE
+                )
         decided = [noted.record for noted in reach.records if noted.record.event]
         wanted = {d for chosen in (reach.campaign.base, *(r.start for r in decided), *(r.made for r in decided)) if (d := chosen.get(role))}
         for digest in sorted(wanted - of.keys()):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib.tracking import TAG, TrackingFailed, connect, explained, experiment_name, model_name, sqlite_file
+from lib.tracking import TAG, TrackingFailed, connect, experiment_name, explained, model_name, sqlite_file
 
 Point = tuple[int, float]
 """A step of a metric's history, and its value there."""
@@ -127,5 +127,3 @@ def _uri(source: str) -> str:
 def _version(version: Any, logged: dict[str, str]) -> Version:
     digest = (version.tags or {}).get(f"{TAG}digest", "")
     return Version(str(version.version), digest, logged.get(str(version.source).removeprefix("models:/"), ""))
-
-

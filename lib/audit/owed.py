@@ -29,7 +29,7 @@ def check(reach: Reach, report: Report) -> None:
     known: dict[tuple[str, ...], dict[str, str]] = {}
     for kind, table in MADE.items():
         for _, made in reach.of_kind(kind):
-            modules = tuple(sorted(set(keys.strategy_modules(made.ingredients["settings"]))))
+            modules = tuple(sorted(set(keys.strategy_modules(made.ingredients["settings"])))) or (f"lib.stages.{kind}",)
             if (given := _given(made, reach)) is None:
                 left_out[f"what the {kind} job read or made is damaged"] += 1
             elif not _is_code_as_it_was(modules, made, known):

@@ -68,9 +68,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        rows = [
-            {"check": m.check, "thing": m.thing, "expected": m.expected, "found": m.found, "remedy": m.remedy} for m in self.mismatches
-        ]
+        rows = [{"check": m.check, "thing": m.thing, "expected": m.expected, "found": m.found, "remedy": m.remedy} for m in self.mismatches]
         told = {name: getattr(self, name) for name in ("unchecked", "losses", "collected", "unpublished", "notes")}
         return {"campaign": self.campaign, "passed": self.passed, "mismatches": rows, **told, "checked": dict(self.counts)}
 

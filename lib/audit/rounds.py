@@ -118,7 +118,11 @@ def _check_event(told: Told, reach: Reach, report: Report) -> None:
     """What was told of a round when it was decided has an id that follows from all of it; so has what the record says now."""
     read = {ref.partition("/")[0] for done in reach.jobs if done.told is told for ref in (done.digest,)}
     read |= {ref.partition("/")[0] for noted in told.record.stages.values() for refs in noted.get("learned", {}).values() for ref in refs}
-    if not told.record.event or read & reach.damaged or any(done.told is told and done.job not in reach.publications for done in reach.jobs):
+    if (
+        not told.record.event
+        or read & reach.damaged
+        or any(done.told is told and done.job not in reach.publications for done in reach.jobs)
+    ):
         return
     try:
         event = events.identity(round_event(told.record, reach.campaign, reach.store))
