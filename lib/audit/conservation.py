@@ -51,6 +51,9 @@ def check(reach: Reach, report: Report) -> None:
 def _check_stage(made: Publication, given: list[Path], reach: Reach, report: Report) -> None:
     folder, thing, remedy = reach.store.folder(made.digest), reach.artifacts[made.digest], reach.remedies[made.digest]
     built = [path for spec in EXAMPLES.values() for path in folder.glob(f"{spec.name}.parquet")]
+    if not (built and (folder / "example_sources.parquet").is_file() and (folder / "dropped.parquet").is_file()):
+        report.add("conservation", thing, "examples, their sources and what was dropped", "not all of them", remedy)
+        return
     out = {"sources": folder / "example_sources.parquet", "dropped": folder / "dropped.parquet", "examples": built[0]}
     with tempfile.TemporaryDirectory() as spill, Rows({"completions": given, "out": list(out.values())}, 0, Path(spill)) as rows:
         read = {name: f"SELECT * FROM read_parquet({text(path)})" for name, path in out.items()}

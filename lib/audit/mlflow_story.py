@@ -17,7 +17,7 @@ from lib.audit.reach import Reach
 from lib.audit.reach import Told as Noted
 from lib.audit.report import Report, short
 from lib.campaign import models_by_reference
-from lib.errors import DamagedArtifact, UserError
+from lib.errors import UserError
 from lib.round_events import campaign_event, evaluate_events, round_event
 from lib.round_record import read_figures
 from lib.tracking import TrackingFailed
@@ -104,21 +104,11 @@ def _check_rounds(reach: Reach, told: Told, waiting: Waiting, report: Report) ->
             continue
         if len(found) > 1:
             report.add("mlflow_story", "MLflow", f"one run for {noted.title} (event {short(event_id)})", len(found), RESTORE)
-        if _is_whole(noted, reach):
+        if reach.is_whole(noted):
             event = round_event(noted.record, reach.campaign, reach.store)
             facts = {"flow_run": {one.record.flow_run for one in records}, "supersedes": {one.record.supersedes for one in records}}
             mlflow_runs.compare_round(found[0], event, facts, report)
     return {*by_event}
-
-
-def _is_whole(noted: Noted, reach: Reach) -> bool:
-    """Whether what a round read and made is there to tell of; what is not is named by other checks."""
-    try:
-        round_event(noted.record, reach.campaign, reach.store)
-    except (DamagedArtifact, StopIteration):
-        return False
-    own = {done.digest for done in reach.jobs if done.told is noted}
-    return not own & reach.damaged
 
 
 def _figures(reach: Reach) -> Iterator[tuple[Noted, list[mlflow_runs.Row]]]:

@@ -8,11 +8,12 @@ trail ends there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from lib import models, seeds
 from lib.artifacts import parsed
@@ -26,6 +27,38 @@ from lib.tombstone import Maker
 
 Job = tuple[str, int]
 """Key and version of a publication."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    key: str
+    version: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    verb: str
+    jobs: list[_Job]
+    made: dict[str, list[str]] = field(default_factory=dict)
+    read: dict[str, list[str]] = field(default_factory=dict)
+    learned: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    model_id: str
+    split: str
+    evaluator: str
+    metric: str
+    slice: str
+    value: float
+    n: int
+    stderr: float | None
+
+
+_STAGES, _FIGURES = TypeAdapter(dict[str, _Stage]), TypeAdapter(list[_Figure])
+"""What the checks read of a round's stages and metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +87,12 @@ class Told:
 
     def where(self, stage: str) -> str:
         return f"{self.title} {stage}"
+
+    def artifacts(self, stage: str) -> set[str]:
+        """Every artifact that a stage is said to have made or read."""
+        noted = self.record.stages[stage]
+        listed = [ref for name in ("read", "made", "learned") for refs in noted.get(name, {}).values() for ref in refs]
+        return {str(ref).partition("/")[0] for ref in [*listed, *(job["digest"] for job in noted["jobs"])]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +200,11 @@ class Reach:
         inside = next(ref for ref in self.store.folders(holder) if self.store.content(ref) == content)
         return sorted(self.store.folder(inside).glob(f"{table}.parquet"))
 
+    def is_whole(self, told: Told) -> bool:
+        """Whether everything that a round's record names is as it was, so that what it says can be said again."""
+        known = all(done.job in self.publications for done in self.jobs if done.told is told)
+        return known and not any(told.artifacts(stage) & self.damaged for stage in told.record.stages)
+
     def of_kind(self, kind: str) -> Iterator[tuple[Job, Publication]]:
         """The publications of a verb, in a fixed order."""
         for job in sorted(self.publications):
@@ -207,29 +251,32 @@ class Reach:
         """What campaign.json and the records name beside jobs."""
         plan = self.campaign
         references = [*plan.problems.exclude, *(ref for refs in plan.replay.values() for ref in refs)]
-        yield from ((digest, "campaign.json") for digest in _artifacts(references))
+        yield from ((str(reference).partition("/")[0], "campaign.json") for reference in references)
         for chosen in (plan.base, *plan.external.values()):
             yield from ((digest, "campaign.json") for digest in chosen.values())
         for told in self.records:
             yield from ((digest, told.title) for digest in (*told.record.start.values(), *told.record.made.values()))
-            for stage, noted in told.record.stages.items():
-                for name in ("read", "made", "learned"):
-                    listed = (ref for refs in noted.get(name, {}).values() for ref in refs)
-                    yield from ((digest, told.where(stage)) for digest in _artifacts(listed))
+            for stage in told.record.stages:
+                yield from ((digest, told.where(stage)) for digest in sorted(told.artifacts(stage)))
 
 
 def _records(folder: CampaignFolder, report: Report) -> Iterator[Told]:
     paths = [*folder.path.glob("base/round.json"), *folder.path.glob("round-*/round*.json"), *folder.path.glob("round-*/rerunning.json")]
     for path in sorted(paths):
         try:
-            yield Told(path, read_round(path))
-        except UserError as error:
+            record = read_round(path)
+            _STAGES.validate_python(record.stages)
+            _FIGURES.validate_python(record.metrics)
+            yield Told(path, record)
+        except (UserError, ValidationError) as error:
             place = f"{path.parent.name}/{path.name}"
-            report.add("rounds", place, "a record that can be read", f"one that cannot be ({error})", "restore it from a copy")
-
-
-def _artifacts(references: Iterable[Any]) -> Iterator[str]:
-    return (str(reference).partition("/")[0] for reference in references)
+            report.add(
+                "rounds",
+                place,
+                "a record that can be read",
+                f"one that cannot be ({' '.join(str(error).split())[:200]})",
+                "restore it from a copy",
+            )
 
 
 def _split(made: Publication) -> str:

@@ -9,7 +9,7 @@ from lib import events, records, tables
 from lib.audit.reach import Reach, Told
 from lib.audit.report import Report, short
 from lib.campaign import models_by_reference
-from lib.errors import DamagedArtifact, UserError
+from lib.errors import UserError
 from lib.round_events import round_event
 
 Row = dict[str, Any]
@@ -116,18 +116,9 @@ def _by_name(rows: list[Row]) -> dict[tuple[str, ...], str]:
 
 def _check_event(told: Told, reach: Reach, report: Report) -> None:
     """What was told of a round when it was decided has an id that follows from all of it; so has what the record says now."""
-    read = {ref.partition("/")[0] for done in reach.jobs if done.told is told for ref in (done.digest,)}
-    read |= {ref.partition("/")[0] for noted in told.record.stages.values() for refs in noted.get("learned", {}).values() for ref in refs}
-    if (
-        not told.record.event
-        or read & reach.damaged
-        or any(done.told is told and done.job not in reach.publications for done in reach.jobs)
-    ):
+    if not told.record.event or not reach.is_whole(told):
         return
-    try:
-        event = events.identity(round_event(told.record, reach.campaign, reach.store))
-    except DamagedArtifact:  # a problem set, told of by its own name
-        return
+    event = events.identity(round_event(told.record, reach.campaign, reach.store))
     if event != told.record.event:
         _add(told, report, f"the decision, models and figures of its event {short(told.record.event)}", "others")
 

@@ -74,7 +74,11 @@ def figure(record: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "check", "says"),
     [
-        (lambda home: flip(artifact("main/sample", "completions.parquet")(home)), "digests", "round 2 main/sample), completions.parquet:"),
+        (
+            lambda home: flip(artifact("main/sample", "completions.parquet")(home), 10**9),
+            "digests",
+            "round 2 main/sample), completions.parquet:",
+        ),
         (
             lambda home: flip(artifact("main/train", "model.safetensors")(home)),
             "digests",

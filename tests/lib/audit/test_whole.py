@@ -71,9 +71,21 @@ def by_key(home: Home, number: int, stage: str):
             "found one that was altered",
         ),
         (lambda home: by_key(home, 1, "main/verify").unlink(), "records", "round 1 main/verify): expected a record", "found no such file"),
+        (
+            lambda home: flip(folder_of(home, 2, "main/verify") / "verdicts.parquet", 10**9),  # its footer
+            "digests",
+            "round 2 main/verify), verdicts.parquet: expected sha256 ",
+            "roundhouse rerun demo --round 2 --from main/verify",
+        ),
+        (
+            lambda home: edited(record_of(home, 2), lambda record: record["stages"]["main/sample"]["jobs"][0].pop("key")),
+            "rounds",
+            "round-002/round.json: expected a record that can be read",
+            "restore it from a copy",
+        ),
         (lambda home: record_of(home, 1).write_text("{}"), "rounds", "round-001/round.json: expected a record that can be read", "damaged"),
     ],
-    ids=["byte", "file", "surplus", "shard", "manifest", "record", "no record", "round"],
+    ids=["byte", "file", "surplus", "shard", "manifest", "record", "no record", "footer", "job", "round"],
 )
 def test_what_was_changed_is_named_and_nothing_beside_it(small: SmallHome, change: Change, check: str, thing: str, says: str):
     change(small.home)
@@ -111,7 +123,7 @@ def test_weights_that_were_collected_are_no_mismatch(small: SmallHome):
     assert garbage.collect(small.home, keep=0)
     report = audited(small.home)
     assert report.passed
-    assert sorted(line[25:37] for line in report.collected) == sorted(digest[:12] for digest in (small.random, small.second))
+    assert sorted(line[21:33] for line in report.collected) == sorted(digest[:12] for digest in (small.random, small.second))
 
 
 def test_what_was_lost_is_a_mismatch_until_it_is_made_again_and_a_loss_then(small: SmallHome):
