@@ -25,9 +25,10 @@ from lib.overrides import applied
 from lib.plan import Ground
 from lib.publisher import Publisher
 from lib.recipe import Recipe
+from lib.round_events import round_event
 from lib.round_record import RoundRecord
 from lib.strategy import UserCode
-from tasks.announce import announce_campaign, announce_round, round_event, show_progress
+from tasks.announce import announce_campaign, announce_round, show_progress
 from tasks.problems import held_out, training
 from tasks.workshop import Workshop
 
@@ -123,7 +124,7 @@ class Desk:
         if not record.supersedes:
             return newest
         kept = replace(record, revision=self.folder.record(record.round).revision)
-        same = events.identity(round_event(kept, self.campaign, self.shop)) == record.supersedes
+        same = events.identity(round_event(kept, self.campaign, self.shop.store)) == record.supersedes
         return kept.revision if same else newest + 1
 
     def keep_test(self, old: RoundRecord) -> None:

@@ -74,16 +74,12 @@ def query(sql: str | None, limit: int | None, as_json: bool) -> None:
     """Rows of a query, or the named queries and the views."""
     from lib.ledger import NAMED, Ledger
 
+    if sql is None:
+        from flows import tables
+
+        tables.tables(as_json)
+        return
     with Ledger(homes.current()) as ledger:
-        if sql is None:
-            queries = [{"query": name, "question": question} for name, (question, _) in NAMED.items()]
-            views = [{"view": view, "columns": ", ".join(names)} for view, names in ledger.tables().items()]
-            if as_json:
-                print_json({"queries": queries, "views": views})
-            else:
-                show(queries, "named queries", as_json)
-                show(views, "views", as_json)
-            return
         columns, rows = ledger.query(NAMED[sql][1] if sql in NAMED else sql, limit=limit)
     show([dict(zip(columns, row, strict=True)) for row in rows], sql if sql in NAMED else "query", as_json)
 

@@ -110,10 +110,14 @@ class Ledger:
 
     def tables(self) -> dict[str, list[str]]:
         """View → its columns, both in order."""
-        found: dict[str, list[str]] = {}
-        ours = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main' AND NOT internal"
+        return {view: list(columns) for view, columns in self.columns().items()}
+
+    def columns(self) -> dict[str, dict[str, str]]:
+        """View → column → its SQL type, all in order."""
+        found: dict[str, dict[str, str]] = {}
+        ours = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = 'main' AND NOT internal"
         for row in self.rows(f"{ours} ORDER BY table_name, column_index"):
-            found.setdefault(row["table_name"], []).append(row["column_name"])
+            found.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"]
         return found
 
     def query(self, sql: str, limit: int | None = None) -> Answer:

@@ -141,7 +141,7 @@ def _measure(experiment: Experiment, parent: Logged, event: EvaluateEvent, event
     facts = {"recipe": parent.tags.get(f"{TAG}recipe", ""), "flow_run": event.flow_run}
     experiment.write(run, {}, {**facts, "digest": event.model.digest, "role": event.model.role})
     experiment.link_inputs(run, event.datasets, (event.model,))
-    experiment.measure(run, _figures(event), event.round)
+    experiment.measure(run, figures(event), event.round)
     curves = {metric_name(event.split, m.name): m.value for m in event.measures if m.slice == "all"}
     experiment.measure(parent, curves, event.round)
     model = _model_place(experiment, "in", event.model, experiment.version(event.model, above, facts))
@@ -196,11 +196,11 @@ def _place(event: RoundEvent | EvaluateEvent) -> dict[str, str]:
     return {"campaign": event.campaign, "round": str(event.round), "attempt": str(event.attempt), "revision": str(event.revision)}
 
 
-def _figures(event: EvaluateEvent) -> dict[str, float]:
+def figures(event: EvaluateEvent) -> dict[str, float]:
     """`split/metric` or `split/metric/slice`, with `/n` and `/stderr` beside each."""
-    figures: dict[str, float] = {}
+    found: dict[str, float] = {}
     for m in event.measures:
         name = metric_name(event.split, m.name, *(() if m.slice == "all" else (m.slice,)))
-        figures |= {name: m.value, f"{name}/n": float(m.n)}
-        figures |= {} if m.stderr is None else {f"{name}/stderr": m.stderr}
-    return figures
+        found |= {name: m.value, f"{name}/n": float(m.n)}
+        found |= {} if m.stderr is None else {f"{name}/stderr": m.stderr}
+    return found
