@@ -14,7 +14,14 @@ from lib.errors import RoundhouseError
 from lib.publisher import Waiting
 from lib.publisher import publish as take
 
-WORDS = {"campaign": "beginning", "round": "round", "evaluate": "measurement", "final": "end"}
+WORDS = {
+    "campaign": "beginning",
+    "round": "round",
+    "evaluate": "measurement",
+    "final": "end",
+    "report": "report",
+    "forget": "note of what was forgotten",
+}
 """Kind of event → what it is called where they are counted."""
 
 
@@ -42,7 +49,8 @@ def _counted(taken: Iterable[Mapping[str, Any]]) -> list[str]:
     for event in taken:
         kinds.setdefault(str(event["campaign"]), Counter())[WORDS[event["kind"]]] += 1
     return [
-        f"  {campaign}: " + ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for word, n in found.items()) for campaign, found in kinds.items()
+        f"  {campaign}: " + ", ".join(f"{n} {word}" + ("s" if n > 1 and " " not in word else "") for word, n in found.items())
+        for campaign, found in kinds.items()
     ]
 
 

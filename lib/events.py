@@ -208,6 +208,10 @@ def title(event: Mapping[str, Any]) -> str:
         return f"the beginning of {whole}"
     if kind == FinalEvent.kind:
         return f"the end of {whole} after {event.get('rounds')} rounds"
+    if kind == ReportEvent.kind:
+        return f"the report of {whole}"
+    if kind == ForgetEvent.kind:
+        return f"what models of {whole} had learned of {event.get('what')} {event.get('id')}"
     if kind not in (RoundEvent.kind, EvaluateEvent.kind):
         return f"'{kind}' of {whole}"
     here = f"{round_title(event.get('round', 0), event.get('attempt', 1), event.get('revision', 0))} of {whole}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lib import seeds, tombstone
+from lib import forgotten, seeds, tombstone
 from lib.artifacts import parsed
 from lib.audit.expected import collected
 from lib.audit.reach import Reach
@@ -42,14 +42,26 @@ def check(reach: Reach, report: Report, told: Callable[[int, int], None]) -> Non
         if digest in reach.lost and not folder.exists():
             reach.damaged.add(digest)
             continue
-        faults = list(_faults(folder, digest, hashed, report))
+        faults = [*_faults(folder, reach.store.now(digest), hashed, report), *_unrecorded(reach, digest)]
         for fault in faults:
             thing = f"artifact {short(digest)} ({where})" + (f", {fault.name}" if fault.name else "")
             report.add("digests", thing, fault.expected, fault.found, reach.remedies[digest])
         if faults:
             reach.damaged.add(digest)
+        elif (forgot := forgotten.stone(reach.store.place(digest))) is not None:
+            report.notes.append(
+                f"artifact {short(digest)} ({where}) holds less since {forgot.at[:10]}: {', '.join(forgot.what)} was forgotten"
+            )
         elif collected(folder) and (stone := tombstone.read(folder)) is not None:
             report.collected.append(stone.sentence(digest))
+
+
+def _unrecorded(reach: Reach, digest: str) -> Iterator[Fault]:
+    """An artifact that another took the place of, when something was forgotten, and no record of that."""
+    now = reach.store.now(digest)
+    keys, later = ({key for (key, _), _ in reach.published.get(name, ())} for name in (digest, now))
+    if now != digest and not keys & later:
+        yield Fault("", f"a record under one of its keys of what took its place, {short(now)}", "none")
 
 
 def _faults(folder: Path, digest: str, hashed: Hashed, report: Report) -> Iterator[Fault]:

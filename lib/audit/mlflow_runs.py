@@ -21,8 +21,11 @@ LARGEST = 1e308
 """MLflow keeps an infinite figure as the largest that its database can hold."""
 
 
-def compare_round(run: Run, event: RoundEvent, facts: Mapping[str, set[str]], report: Report) -> None:
-    """Tags, parameters, figures, datasets and models of a round's run; `facts` are tags that may be any of some values."""
+def compare_round(run: Run, event: RoundEvent, facts: Mapping[str, set[str]], rewritten: set[str], report: Report) -> None:
+    """Tags, parameters, figures, datasets and models of a round's run; `facts` are tags that may be any of some values.
+
+    MLflow tells of artifacts that were rewritten since what they were; these are passed over.
+    """
     tags = {"campaign": event.campaign, "round": str(event.round), "attempt": str(event.attempt), "recipe": event.params["recipe"]}
     tags |= {"decision": event.decision, "reason": event.reason}
     tags |= {f"model_in.{ref.role}": ref.digest for ref in event.models_in}
@@ -30,7 +33,7 @@ def compare_round(run: Run, event: RoundEvent, facts: Mapping[str, set[str]], re
     compare_tags(run, {**{name: {value} for name, value in tags.items()}, **facts}, report)
     compare_params(run, dict(event.params), report)
     _compare_metrics(run, {metric_name(name): value for name, value in event.metrics.items()}, report)
-    _compare_datasets(run, event, report)
+    _compare_datasets(run, event, rewritten, report)
     for way, linked, refs in (("began with", run.models_in, event.models_in), ("made", run.models_out, event.models_out)):
         if linked != (wanted := frozenset(ref.digest for ref in refs)):
             _add(run, report, f"links to what the round {way}, {_listed(wanted)}", _listed(linked))
@@ -84,8 +87,8 @@ def _compare_metrics(run: Run, wanted: Mapping[str, float], report: Report) -> N
         _add(run, report, f"no metric {name}", run.metrics[name])
 
 
-def _compare_datasets(run: Run, event: RoundEvent, report: Report) -> None:
-    wanted = {(ref.name, ref.digest[:DIGEST_CHARACTERS]): ref for ref in event.datasets}
+def _compare_datasets(run: Run, event: RoundEvent, rewritten: set[str], report: Report) -> None:
+    wanted = {(ref.name, ref.digest[:DIGEST_CHARACTERS]): ref for ref in event.datasets if _artifact(ref.uri) not in rewritten}
     for (name, digest), ref in sorted(wanted.items()):
         found = run.datasets.get((name, digest))
         if found is None:
@@ -95,7 +98,14 @@ def _compare_datasets(run: Run, event: RoundEvent, report: Report) -> None:
             if found[fact] != value:
                 _add(run, report, f"{fact} {value} of dataset {name} {short(digest)}", found[fact] or "none")
     for name, digest in sorted(run.datasets.keys() - wanted.keys()):
+        if _artifact(run.datasets[name, digest]["uri"]) in rewritten:
+            continue
         _add(run, report, f"no dataset {name} {short(digest)}", "it")
+
+
+def _artifact(uri: str) -> str:
+    """The digest in `store/artifacts/ab/DIGEST/…`."""
+    return [*uri.split("/"), "", "", "", ""][3]
 
 
 def _listed(digests: frozenset[str]) -> str:

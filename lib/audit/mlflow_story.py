@@ -107,7 +107,7 @@ def _check_rounds(reach: Reach, told: Told, waiting: Waiting, report: Report) ->
         if reach.is_whole(noted):
             event = round_event(noted.record, reach.campaign, reach.store)
             facts = {"flow_run": {one.record.flow_run for one in records}, "supersedes": {one.record.supersedes for one in records}}
-            mlflow_runs.compare_round(found[0], event, facts, report)
+            mlflow_runs.compare_round(found[0], event, facts, reach.rewritten(noted), report)
     return {*by_event}
 
 
@@ -123,8 +123,8 @@ def _figures(reach: Reach) -> Iterator[tuple[Noted, list[mlflow_runs.Row]]]:
 
 
 def _told_of(rows: list[mlflow_runs.Row], noted: Noted, reach: Reach) -> list[events.EvaluateEvent]:
-    """The events of figures; without the tables that they were measured on where these are damaged, which is named elsewhere."""
-    record = noted.record if reach.is_whole(noted) else replace(noted.record, stages={})
+    """The events of figures; without the tables that they were measured on where these are not what they were."""
+    record = noted.record if reach.is_unchanged(noted) else replace(noted.record, stages={})
     return evaluate_events(rows, record, reach.store)
 
 

@@ -205,6 +205,15 @@ class Reach:
         known = all(done.job in self.publications for done in self.jobs if done.told is told)
         return known and not any(told.artifacts(stage) & self.damaged for stage in told.record.stages)
 
+    def rewritten(self, told: Told) -> set[str]:
+        """The artifacts that a round's record names and that hold less now, for something in them was forgotten."""
+        named = {digest for stage in told.record.stages for digest in told.artifacts(stage)}
+        return {digest for digest in named if self.store.now(digest) != digest}
+
+    def is_unchanged(self, told: Told) -> bool:
+        """Whether it is whole and nothing of it was forgotten, so that its events come out the same."""
+        return self.is_whole(told) and not self.rewritten(told)
+
     def of_kind(self, kind: str) -> Iterator[tuple[Job, Publication]]:
         """The publications of a verb, in a fixed order."""
         for job in sorted(self.publications):

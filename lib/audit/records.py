@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lib import keys, tables
 from lib.audit.reach import Done, Job, Reach
 from lib.audit.report import Report, short
@@ -31,10 +33,19 @@ def _check_rows(job: Job, made: Publication, reach: Reach, report: Report) -> No
     if not made.rows or made.digest in reach.damaged:
         return
     held = tables.rows_in(reach.store.folder(made.digest))
-    for table, declared in sorted(made.rows.items()):
+    for table, declared in sorted(_declared(job, made, reach).items()):
         if held.get(table, 0) != declared:
             where = reach.artifacts.get(made.digest, "")
             report.add("records", f"{name_of(job)} ({where})", f"{declared} rows of {table}", held.get(table, 0), "restore it from a copy")
+
+
+def _declared(job: Job, made: Publication, reach: Reach) -> Mapping[str, int]:
+    """The rows that a record declares; of an artifact that another took the place of, those of the record that says so."""
+    now = reach.store.now(made.digest)
+    if now == made.digest:
+        return made.rows
+    later = [reach.store.read(job[0], version) for version in reach.store.versions(job[0])]
+    return next((other.rows for other in later if other.digest == now), made.rows)
 
 
 def name_of(job: Job) -> str:

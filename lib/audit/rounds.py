@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lib import events, records, tables
+from lib.alarms.every import metric_rows
 from lib.audit.reach import Reach, Told
 from lib.audit.report import Report, short
 from lib.campaign import models_by_reference
 from lib.errors import UserError
+from lib.roles import POLICY
 from lib.round_events import round_event
 
 Row = dict[str, Any]
@@ -55,7 +57,8 @@ def _check_models(told: Told, reach: Reach, report: Report) -> None:
         for name in ("examples", "replay"):
             read = made.ingredients["inputs"].get(name, []) if made is not None and learned else []
             noted = [ref.partition("/")[0] for ref in learned.get(name, [])]
-            if made is not None and learned and sorted(noted) != sorted(read):
+            now, then = (sorted(reach.store.now(digest) for digest in digests) for digests in (noted, read))
+            if made is not None and learned and now != then:
                 _add(told, report, f"{done.stage} to have read {_listed(read)} as {name}", _listed(noted))
     if told.is_standing and record.round:
         ours = [other.record for other in reach.records if other.is_standing and other.record.state in ("accepted", "rejected")]
@@ -69,7 +72,8 @@ def _check_figures(told: Told, reach: Reach, report: Report) -> None:
     stages = [stage for stage in told.record.stages if stage.startswith("evaluate/") and stage != "evaluate/test"]
     measured = _measured(told, stages, reach)
     if measured is not None:
-        for expected, found in _differing(measured, told.record.metrics):
+        policy = {**told.record.start, **told.record.made}.get(POLICY, "")
+        for expected, found in _differing([*measured, *metric_rows(told.record.alarms, policy)], told.record.metrics):
             _add(told, report, expected, found)
 
 
@@ -116,7 +120,7 @@ def _by_name(rows: list[Row]) -> dict[tuple[str, ...], str]:
 
 def _check_event(told: Told, reach: Reach, report: Report) -> None:
     """What was told of a round when it was decided has an id that follows from all of it; so has what the record says now."""
-    if not told.record.event or not reach.is_whole(told):
+    if not told.record.event or not reach.is_unchanged(told):
         return
     event = events.identity(round_event(told.record, reach.campaign, reach.store))
     if event != told.record.event:

@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from lib import events, garbage, outbox
+from lib import events, forgetting, garbage, outbox
 from lib.campaign import CampaignFolder
 from lib.home import Home
+from lib.ledger import Ledger
 from lib.round_events import round_event
 from lib.store import Store
 from lib.tracking import connect, experiment_name, model_name
@@ -257,3 +258,24 @@ def test_what_is_deployed_is_the_flow_with_its_parameters():
     deployed = {d["name"]: d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}["audit"]
     assert deployed["entrypoint"] == "flows.auditing.audit"
     assert set(deployed["parameters"]) <= set(audit.parameters.properties)
+
+
+def test_what_was_forgotten_is_noted_and_the_next_round_begins_without_it(home: Home, server: str):
+    with Ledger(home) as ledger:
+        (row,) = ledger.rows("SELECT completion_id FROM completions JOIN example_sources USING (completion_id) ORDER BY 1 LIMIT 1")
+    one = forgetting.forget(home, "completion", row["completion_id"])
+    report = audited(home, NAME, offline=False)
+    assert named(report) == []
+    assert len(report.notes) == len(one.artifacts) and all(f"completion {one.id} was forgotten" in note for note in report.notes)
+    assert one.learned
+
+    on = subprocess.run(
+        command(home, "improve", NAME, "--rounds", "3"),
+        env=environment(home, server),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=800,
+    )
+    assert on.returncode == 0, on.stderr
+    assert look(home) == []
