@@ -172,7 +172,7 @@ def title(event: Mapping[str, Any]) -> str:
     if kind == CampaignEvent.kind:
         return f"the beginning of {whole}"
     if kind == FinalEvent.kind:
-        return f"the end of {whole} after {event.get('rounds')} rounds"
+        return f"the end of {whole} after round {event.get('rounds')}"
     if kind not in (RoundEvent.kind, EvaluateEvent.kind):
         return f"'{kind}' of {whole}"
     here = f"{round_title(event.get('round', 0), event.get('attempt', 1), event.get('revision', 0))} of {whole}"
