@@ -207,7 +207,7 @@ def title(event: Mapping[str, Any]) -> str:
     if kind == CampaignEvent.kind:
         return f"the beginning of {whole}"
     if kind == FinalEvent.kind:
-        return f"the end of {whole} after {event.get('rounds')} rounds"
+        return f"the end of {whole} after round {event.get('rounds')}"
     if kind == ReportEvent.kind:
         return f"the report of {whole}"
     if kind == ForgetEvent.kind:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 """Kept after the tests, and ignored by git."""
 
-PATIENCE_MS = 120_000
+PATIENCE_MS = 240_000
 """How long a page may take to show what is looked for, on a machine that does much else."""
 
 
@@ -26,15 +26,21 @@ class Look:
     """A page that is open, and the hosts that it asked for anything."""
 
     def __init__(self, page: Page) -> None:
-        self.hosts: set[str | None] = set()
-        self.go_on(page)
-
-    def go_on(self, page: Page) -> None:
-        """Look at another page from now on, as one that a link opened."""
         self.page = page
-        page.bring_to_front()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("request", lambda request: self.hosts.update({urlsplit(request.url).hostname} - {None}))  # data: and blob: have none
+        self.hosts: set[str | None] = set()
+        page.context.set_default_timeout(PATIENCE_MS)
+        page.context.on(
+            "request", lambda request: self.hosts.update({urlsplit(request.url).hostname} - {None})
+        )  # data: and blob: have none
+
+    def follow(self, words: str) -> None:
+        """Click a link that opens a page of its own, and look at that from now on; the page before is closed."""
+        before = self.page
+        with before.context.expect_page() as opened:
+            before.locator("a[target=_blank]").get_by_text(words, exact=True).locator("visible=true").first.click()
+        self.page = opened.value
+        self.page.bring_to_front()
+        before.close()
 
     def sees(self, text: str) -> None:
         """Wait until the page shows a text; fails where it does not come."""
@@ -75,4 +81,4 @@ def browsing() -> Iterator[Browser]:
 def looking(width: int = 1400, height: int = 1000) -> Iterator[Look]:
     """A browser with one empty page, as large as said in pixels."""
     with browsing() as browser:
-        yield Look(browser.new_page(viewport={"width": width, "height": height}))
+        yield Look(browser.new_context(viewport={"width": width, "height": height}).new_page())

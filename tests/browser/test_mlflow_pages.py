@@ -20,10 +20,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SIZES = {"desktop": (1400, 1000), "phone": (390, 844)}
+SIZES = {"phone": (390, 844), "desktop": (1400, 1000)}
+"""Width and height in pixels; the last is what is clicked on."""
 
-SETTLED = {"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true", "mlflow.assistant.panelOpen_v1": "false"}
-"""What MLflow remembers of a person who has closed its assistant."""
+SETTLED = {
+    "mlflow.workflowType_v1": '"machine_learning"',
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
+    "mlflow.assistant.panelOpen_v1": "false",
+}
+"""What MLflow remembers of a person who has chosen `Model training` and closed its assistant."""
 
 SHADES = {
     "light": {"databricks-dark-mode-pref": "light", "_mlflow_dark_mode_toggle_enabled": "false"},
@@ -58,58 +63,62 @@ def records(home: Home) -> list[RoundRecord]:
     return [read_round(home.campaigns / "seen" / f"round-00{number}" / "round.json") for number in (1, 2)]
 
 
-def follow(look: Look, words: str) -> None:
-    """Click a link of a page of ours; MLflow opens these beside the page, and that is gone on with."""
-    with look.page.context.expect_page() as opened:
-        look.page.locator("a[target=_blank]").get_by_text(words, exact=True).locator("visible=true").first.click()
-    look.go_on(opened.value)
-
-
 def unfold(look: Look) -> None:
     """MLflow folds a long description."""
     look.page.get_by_text("Show more", exact=True).first.click()
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("shade", SHADES)
-def test_an_auditor_clicks_from_the_campaign_to_every_digest_and_back(mlflow: str, records: list[RoundRecord], size: str, shade: str):
-    first, second = records
-    with looking(*SIZES[size]) as look:
-        remembered = json.dumps(SETTLED | SHADES[shade])
-        look.page.context.add_init_script(f"for (const [name, value] of Object.entries({remembered})) localStorage.setItem(name, value)")
-        look.page.goto(f"{mlflow}/#/experiments?workflowType=machine_learning")
-        look.page.get_by_role("link", name="roundhouse/seen").first.click()
-        follow(look, "seen")
+def keep(look: Look, name: str, shade: str, digest: str) -> None:
+    """A screenshot at each size, on which a digest must be seen."""
+    for size, (width, height) in SIZES.items():
+        look.page.set_viewport_size({"width": width, "height": height})
+        look.sees(digest)
+        look.keep(f"mlflow-{name}-{size}-{shade}")
 
-        look.sees("Campaign seen")
-        unfold(look)
-        look.keep(f"mlflow-{size}-{shade}-1-campaign")
-        follow(look, "round 2")
 
-        look.sees(str(second.decision["sentence"]).partition(": ")[2])
-        unfold(look)
-        look.sees("From samples to examples")
-        for digest in (second.start["policy"], second.made["policy"], second.stages["main/sample"]["made"]["completions"][0]):
-            look.sees(digest)
-        look.sees(f"roundhouse lineage model {second.made['policy'][:12]}")
-        look.sees("examples_sft (" + second.stages["main/filter"]["made"]["examples_sft"][0][:8])
-        look.keep(f"mlflow-{size}-{shade}-2-round")
-        back = look.page.url
+def walk_to_version(look: Look, mlflow: str, records: list[RoundRecord], shade: str) -> None:
+    """From the experiments to the newest version of the model, by links alone."""
+    last = records[-1]
+    remembered = json.dumps(SETTLED | SHADES[shade])
+    look.page.context.add_init_script(f"for (const [name, value] of Object.entries({remembered})) localStorage.setItem(name, value)")
+    look.page.goto(f"{mlflow}/#/experiments")
+    look.page.get_by_role("link", name="roundhouse/seen").first.click()
+    look.follow("seen")
 
-        follow(look, "seen.policy version 3")
-        look.sees("Version 3")
-        look.sees("champion")
-        look.sees("candidate")
-        look.sees(second.made["policy"])
-        look.keep(f"mlflow-{size}-{shade}-3-version")
-        follow(look, "seen.policy version 2")
+    look.sees("Campaign seen")
+    unfold(look)
+    keep(look, "campaign", shade, "round 0")
+    look.follow("round 2")
+
+    look.sees("this recipe has no gate")
+    unfold(look)
+    read = last.stages["main/sample"]["made"]["completions"][0]
+    for text in ("From samples to examples", "verdict wrong 320", last.start["policy"], last.made["policy"], read):
+        look.sees(text)
+    look.sees(f"({read[:36]})")  # the dataset input, as MLflow has it
+    look.sees(f"roundhouse lineage model {last.made['policy'][:12]}")
+    keep(look, "round", shade, last.made["policy"])
+
+    look.follow("seen.policy version 3")
+    for text in ("Version 3", "champion", "candidate", records[0].made["policy"]):
+        look.sees(text)
+    keep(look, "version", shade, last.made["policy"])
+
+
+def test_an_auditor_clicks_from_the_campaign_to_every_digest_and_back(mlflow: str, records: list[RoundRecord]):
+    with looking() as look:
+        walk_to_version(look, mlflow, records, "light")
+        look.follow("seen.policy version 2")
         look.sees("Version 2")
-        look.sees(first.made["policy"])
-        follow(look, "round 1")
-        look.sees("round 1")
-        assert look.page.url != back
+        look.sees(records[0].made["policy"])
+        look.follow("round 1")
+        look.sees(records[0].start["policy"])
         unfold(look)
-        look.sees(first.made["policy"])
-        follow(look, "seen")
+        look.follow("seen")
         look.sees("Campaign seen")
         assert look.hosts == {"127.0.0.1"}, "a page asked for something elsewhere"
+
+
+def test_in_the_dark_it_reads_the_same(mlflow: str, records: list[RoundRecord]):
+    with looking() as look:
+        walk_to_version(look, mlflow, records, "dark")

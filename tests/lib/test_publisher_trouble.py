@@ -85,7 +85,7 @@ def test_a_refused_event_is_named_and_holds_up_only_what_stands_on_it(tmp_path):
     done = publish(put(tmp_path, *sick, *story("well")), uri)
     assert [(waiting.what, bool(waiting.why)) for waiting in done.waiting] == [
         ("round 2 of sick", True),
-        ("the end of sick after 2 rounds", False),
+        ("the end of sick after round 2", False),
     ]
     assert done.reason.startswith(f"MLflow at {uri}: ")
     titles = [run["title"] for run in tracked(uri, "sick")["runs"]]

@@ -114,10 +114,10 @@ def test_an_event_that_is_never_taken_holds_up_only_what_stands_on_it(server, ca
         assert [(waiting.what, bool(waiting.why)) for waiting in done.waiting] == [
             ("round 2 of sick", True),
             ("round 2 of sick on validation", False),
-            ("the end of sick after 2 rounds", False),
+            ("the end of sick after round 2", False),
             ("round 2 of well", True),
             ("round 2 of well on validation", False),
-            ("the end of well after 2 rounds", False),
+            ("the end of well after round 2", False),
         ]
         assert done.count == 12, "the test figures of round 1, put after it, are there"
         assert publish(outbox, middle.address).count == 0
