@@ -40,7 +40,8 @@ def publish(as_json: bool) -> None:
             show(_rows(published.waiting), "still waits", as_json)
     if published.failed:
         named = next((w.what for w in published.waiting if w.why), "")
-        raise RoundhouseError(f"{published.failed} events still wait, from {named} on: {published.reason}")
+        still = "1 event still waits" if published.failed == 1 else f"{published.failed} events still wait"
+        raise RoundhouseError(f"{still}, from {named} on: {published.reason}")
 
 
 def _counted(taken: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -128,7 +128,7 @@ def test_an_event_that_cannot_be_read_waits_and_is_named(event: str, line: str, 
     (home.outbox / "pending" / "00000001-a.json").write_text(event)
     status, stderr = said(home, "publish")
     assert status == 1
-    assert stderr.startswith("roundhouse: 1 events still wait: ") and line in stderr
+    assert stderr.startswith("roundhouse: 1 event still waits, from ") and line in stderr
     assert len(stderr.splitlines()) == 1
     assert len(list((home.outbox / "pending").iterdir())) == 1
 
