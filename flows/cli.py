@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -190,25 +191,53 @@ def model_new(
     running.model_new(out, seed, steps, text=text, as_json=as_json)
 
 
+END_SECONDS = 30.0
+"""How long a command that is done may take to end."""
+
+
 def main() -> None:
     """Run the command; a mistake is one line on standard error and exit status 1."""
+    status = run()
+    end_within(END_SECONDS, status)
+    sys.exit(status)
+
+
+def run() -> int:
+    """Run the command, and return its exit status."""
     from lib.environment import quiet_environment
     from lib.errors import RoundhouseError
 
     quiet_environment()
     try:
         app(standalone_mode=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except RoundhouseError as error:
-        print(f"roundhouse: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
+        line = str(error)
     except OSError as error:
-        if (line := trouble(error)) is None:
+        if (found := trouble(error)) is None:
             raise
-        print(f"roundhouse: {line}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
+        line = found
     except KeyboardInterrupt:
         print("roundhouse: stopped; the same command continues", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+        return 130
+    else:
+        return 0
+    print(f"roundhouse: {line}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def end_within(seconds: float, status: int) -> None:
+    """End this process by then at the latest, once all that it has to say is said.
+
+    Prefect (3.8.8, seen) sends the events that wait as the interpreter ends, and waits for ever where the server was killed.
+    """
+    if "prefect" not in sys.modules:
+        return
+    sys.stdout.flush()
+    last = threading.Timer(seconds, os._exit, (status,))
+    last.daemon = True  # nobody waits for it
+    last.start()
 
 
 def trouble(error: OSError) -> str | None:
