@@ -32,7 +32,7 @@ test-slow: $(STAMP) ## the slow tests: real kills, servers, whole campaigns
 	@$(BIN)/python -m pytest -q $(PARALLEL) -m "slow and not gpu"
 
 coverage: $(STAMP) ## the fast tests once more, and how much of lib they reach (at least 90 %)
-	@$(BIN)/python -m pytest -q -m "not slow and not gpu" --cov --cov-fail-under=90 --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not gpu" --cov --cov-fail-under=90 --cov-report=term:skip-covered
 
 test-all: coverage test-slow ## every test that needs no GPU, and the coverage of lib
 
