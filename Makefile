@@ -25,16 +25,13 @@ help: ## this list
 demo: $(STAMP) ## build a small model and improve it over three rounds on this machine
 	@$(BIN)/roundhouse demo
 
-test: $(STAMP) ## the fast tests
-	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not gpu"
+test: $(STAMP) ## the fast tests, and how much of lib they reach (at least 90 %)
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not gpu" --cov --cov-fail-under=90 --cov-report=term:skip-covered
 
 test-slow: $(STAMP) ## the slow tests: real kills, servers, whole campaigns
 	@$(BIN)/python -m pytest -q $(PARALLEL) -m "slow and not gpu"
 
-coverage: $(STAMP) ## the fast tests once more, and how much of lib they reach (at least 90 %)
-	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not gpu" --cov --cov-fail-under=90 --cov-report=term:skip-covered
-
-test-all: coverage test-slow ## every test that needs no GPU, and the coverage of lib
+test-all: test test-slow ## every test that needs no GPU
 
 check: $(STAMP) ## format, lint, types, import contracts, size budget
 	@$(BIN)/ruff format --check --quiet . || { echo "make check: run '$(BIN)/ruff format .'" >&2; exit 1; }
@@ -73,4 +70,4 @@ if [ -z "$$index" ] && [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/
 $(PIP) $${index:+--index-url "$$index"} $(TORCH)
 endef
 
-.PHONY: help demo test test-slow coverage test-all check bench clean
+.PHONY: help demo test test-slow test-all check bench clean
