@@ -20,16 +20,18 @@ STAMP := .venv/.installed
 PARALLEL := -n auto --dist loadfile
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(STAMP) ## build a small model and improve it over three rounds on this machine
 	@$(BIN)/roundhouse demo
 
-test: $(STAMP) ## the fast tests
-	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not gpu"
+test: $(STAMP) ## the fast tests, and how much of lib they reach (at least 90 %)
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not gpu" --cov --cov-fail-under=90 --cov-report=term:skip-covered
 
-test-all: $(STAMP) ## every test that needs no GPU, and the coverage of lib (at least 90 %)
-	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not gpu" --cov --cov-fail-under=90 --cov-report=term:skip-covered
+test-slow: $(STAMP) ## the slow tests: real kills, servers, whole campaigns
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "slow and not gpu"
+
+test-all: test test-slow ## every test that needs no GPU
 
 check: $(STAMP) ## format, lint, types, import contracts, size budget
 	@$(BIN)/ruff format --check --quiet . || { echo "make check: run '$(BIN)/ruff format .'" >&2; exit 1; }
@@ -68,4 +70,4 @@ if [ -z "$$index" ] && [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/
 $(PIP) $${index:+--index-url "$$index"} $(TORCH)
 endef
 
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo test test-slow test-all check bench clean

@@ -199,14 +199,14 @@ END_SECONDS = 30.0
 
 
 def main() -> None:
-    """Run the command; a mistake is one line on standard error and exit status 1."""
+    """Run the command, and end this process."""
     status = run()
     end_within(END_SECONDS, status)
     sys.exit(status)
 
 
 def run() -> int:
-    """Run the command, and return its exit status."""
+    """Run the command, and return its exit status; a mistake is one line on standard error and status 1."""
     from lib.environment import quiet_environment
     from lib.errors import RoundhouseError
 

@@ -32,7 +32,7 @@ from lib import bubblewrap
 from lib.sandboxed import candidate, judge, program
 from lib.sandboxed.channel import Broken
 from lib.sandboxed.values import decode, encode
-from lib.sandboxed_process import TIME_LIMIT, SandboxedProcess, Watch
+from lib.sandboxed_process import FLOOD, TIME_LIMIT, SandboxedProcess, Watch
 
 _GRACE_SECONDS = 1.0
 """How long the program may take to be gone once it has broken off."""
@@ -130,6 +130,8 @@ class Sandbox:
             with self._watch([solution, tests], ours) as watch:
                 watch.send(encode({"nonce": nonce, **asdict(job)}, _no_objects))
                 if not watch.start():
+                    if watch.stopped == FLOOD:  # the program was at it before the other process said that it is ready
+                        return _outcome("failed", FLOOD, watch, solution)
                     return _outcome("broken", f"did not start: {(solution.stderr + tests.stderr)[-200:]}", watch, solution)
                 frame = watch.frame()
                 if frame is None:

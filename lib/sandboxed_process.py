@@ -20,6 +20,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTH
 START_SECONDS = 60.0
 """How long a process may take until it is ready; a slower one is the machine's fault."""
 TIME_LIMIT = "time limit"
+FLOOD = "output limit"
 LARGEST_FRAME = 1 << 16
 PATIENCE = 2
 """How many times its time by the clock a program may be given on top of it, as far as a busy machine kept it waiting for a core."""
@@ -207,7 +208,7 @@ class Watch:
         if now > self.deadline and now - self.deadline > min(self._waited(), PATIENCE * self.wall_seconds):
             self.stopped = TIME_LIMIT
         if any(process.flooded for process in self.processes):
-            self.stopped = "output limit"
+            self.stopped = FLOOD
         if now - self._looked > _LOOK_SECONDS:
             self._looked = now
             if sum(process.memory_bytes() for process in self.processes) > self.memory_bytes:

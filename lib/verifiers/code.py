@@ -41,9 +41,9 @@ class Code(Strategy):
 
     sandbox: Mode = "bubblewrap"
     """`limits_only` runs programs without walls, as the user, with limits alone: for programs that you trust."""
-    cpu_seconds: int = Field(default=3, ge=1)
-    """Processor seconds of one program, over all its tests, or per case."""
-    wall_seconds: float = Field(default=8.0, gt=0)
+    cpu_seconds: int = Field(default=10, ge=1)
+    """Processor seconds of one program, over all its tests, or per case. The slowest reference solution of MBPP takes up to 4."""
+    wall_seconds: float = Field(default=20.0, gt=0)
     """Seconds by the clock, those not counted in which a busy machine had no core for it."""
     memory_mb: int = Field(default=512, ge=64)
     """Address space of one process, and memory of all together."""

@@ -78,4 +78,5 @@ def test_reference_solutions_of_every_odd_kind_pass(data):
 @needs_walls
 @pytest.mark.slow
 def test_every_reference_solution_passes(data):
-    assert [judgement.reason for judgement in Code().judge(references(data))] == ["passed"] * 974
+    patient = Code(cpu_seconds=60, wall_seconds=120)  # this is about the judge, not about how fast the machine is
+    assert [judgement.reason for judgement in patient.judge(references(data))] == ["passed"] * 974
