@@ -245,5 +245,6 @@ def connect(files: Sequence[str], spill: str, *, folders: Sequence[str] = (), th
     )
     made.execute(f"SET allowed_paths = [{', '.join(map(_text, files))}]")
     made.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
+    made.execute("SET enable_progress_bar = false")  # it would stand among the answers on standard output
     made.execute("SET enable_external_access = false; SET lock_configuration = true")
     return made

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib import forgotten, listing, models, tombstone
+from lib import forgotten, listing, models, round_record, tombstone
 from lib.home import Home
 from lib.listing import Artifact
 from lib.noted import Noted
@@ -70,7 +70,7 @@ class Inventory:
 
 def take(home: Home) -> Inventory:
     """Look through a home. Raises UserError naming a record or round.json that is not readable JSON."""
-    noted = Noted(home.index / "noted.json")
+    noted = Noted(home.index / "noted.json", (listing.__file__, round_record.__file__))
     found = {artifact.digest: artifact for artifact in listing.artifacts(home.store / "artifacts", noted)}
     records = list(listing.records(home.store / "by-key", noted))
     rounds = listing.rounds(home.campaigns, noted)

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from lib.artifacts import parsed
-from lib.files import write_atomically
-
-FORMAT = 1
+from lib.files import sha256_of, write_atomically
 
 WORTH_IT = 256
 """So many new entries are written down; fewer are read as fast again."""
@@ -30,10 +28,12 @@ SETTLED_NS = 5_000_000_000
 class Noted:
     """The notes of one home; `save` after everything was asked for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, readers: Iterable[str]) -> None:
+        """`readers` are the source files of what reads: what others wrote down is not taken from them."""
         found = parsed(path, strict=False) or {}
         self._path = path
-        self._known: dict[str, Any] = found["entries"] if found.get("format") == FORMAT else {}
+        self._format = [sha256_of(Path(source)) for source in readers]
+        self._known: dict[str, Any] = found["entries"] if found.get("format") == self._format else {}
         self._asked: dict[str, Any] = {}
         self._new = 0
 
@@ -52,4 +52,4 @@ class Noted:
     def save(self) -> None:
         """Keep what was asked for, and nothing else, where that is worth it."""
         if self._new >= WORTH_IT:
-            write_atomically(self._path, json.dumps({"format": FORMAT, "entries": self._asked}))  # in the order that it was read
+            write_atomically(self._path, json.dumps({"format": self._format, "entries": self._asked}))  # in the order that it was read

@@ -111,6 +111,7 @@ def test_notes_are_taken_where_there_is_much_and_kept_true(small, monkeypatch):
     inventory.take(small.home)
     assert (small.home.index / "noted.json").is_file()
     assert inventory.take(small.home) == before
+    assert inventory.Noted(small.home.index / "noted.json", [__file__]).of("a path", 0, lambda: "read") == "read"
     key = small.store.published_keys()[0]
     again = small.store.read(key, 1)
     with small.store.workspace() as out:
