@@ -105,7 +105,7 @@ def _fill(home: Home, campaign: CampaignFolder, out: Path, weights: bool) -> dic
     told = {"artifacts": len(artifacts), "records": len(list(out.glob("store/by-key/*/*.json"))), "rounds": len(campaign.rounds())}
     spoken = " and the models' weights" if weights else "; models without their weights"
     (out / "README.md").write_text(_README.format(name=campaign.name, weights=spoken, **told), encoding="utf-8")
-    body = {"format": 1, "campaign": campaign.name, "files": _digests(out), "left_out": left_out, "gone": gone}
+    body: dict[str, Any] = {"format": 1, "campaign": campaign.name, "files": _digests(out), "left_out": left_out, "gone": gone}
     seal = seeds.digest(body)
     write_json(out / "bundle.json", {**body, "seal": seal})
     return {**told, "files": len(body["files"]), "seal": seal}
