@@ -18,10 +18,10 @@ def forget(kind: str, name: str, *, dry_run: bool, as_json: bool) -> None:
         raise UserError("an id is needed, or its beginning; `roundhouse query` finds one")
     home = homes.current()
     planned = forgetting.plan(home, kind, name)
-    text = forgetting.text_of(home, planned.kind, planned.id)
+    files = forgetting.mentions(home, planned, forgetting.text_of(home, planned.kind, planned.id))
     outside = [row["place"] for row in exported.holding(home, {*planned.artifacts, *planned.learned})]
     done = planned if dry_run else forgetting.forget(home, kind, planned.id)
-    left = {"files": forgetting.mentions(home, done, text), "exports": outside if dry_run else _still(home, outside)}
+    left = {"files": files, "exports": outside if dry_run else _still(home, outside)}
     if as_json:
         terminal.print_json({"dry_run": dry_run, **_facts(done), "left": left})
         return
