@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 """Kept after the tests, and ignored by git."""
 
-PATIENCE_MS = 240_000
+PATIENCE_MS = 120_000
 """How long a page may take to show what is looked for, on a machine that does much else."""
 
 
@@ -63,8 +63,8 @@ def chromium() -> str:
 
 
 @contextmanager
-def looking() -> Iterator[Look]:
-    """A browser with one empty page."""
+def looking(width: int = 1400, height: int = 1000) -> Iterator[Look]:
+    """A browser with one empty page, as large as said in pixels."""
     program = chromium()
     from playwright.sync_api import sync_playwright
 
@@ -72,6 +72,6 @@ def looking() -> Iterator[Look]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=args)
         try:
-            yield Look(browser.new_context(viewport={"width": 1400, "height": 1000}).new_page())
+            yield Look(browser.new_context(viewport={"width": width, "height": height}).new_page())
         finally:
             browser.close()
