@@ -20,9 +20,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SIZES = {"phone": (390, 844), "desktop": (1400, 1000)}
-"""Width and height in pixels; the last is what is clicked on."""
-
 SETTLED = {
     "mlflow.workflowType_v1": '"machine_learning"',
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
@@ -30,10 +27,9 @@ SETTLED = {
 }
 """What MLflow remembers of a person who has chosen `Model training` and closed its assistant."""
 
-SHADES = {
-    "light": {"databricks-dark-mode-pref": "light", "_mlflow_dark_mode_toggle_enabled": "false"},
-    "dark": {"databricks-dark-mode-pref": "dark", "_mlflow_dark_mode_toggle_enabled": "true"},
-}
+LIGHT = {"databricks-dark-mode-pref": "light", "_mlflow_dark_mode_toggle_enabled": "false"}
+
+DARK = {"databricks-dark-mode-pref": "dark", "_mlflow_dark_mode_toggle_enabled": "true"}
 
 
 @pytest.fixture(scope="module")
@@ -63,31 +59,28 @@ def records(home: Home) -> list[RoundRecord]:
     return [read_round(home.campaigns / "seen" / f"round-00{number}" / "round.json") for number in (1, 2)]
 
 
+def remember(look: Look, **settings: str) -> None:
+    """Let MLflow's pages find what they keep in a browser."""
+    code = f"for (const [name, value] of Object.entries({json.dumps(settings)})) localStorage.setItem(name, value)"
+    look.page.context.add_init_script(code)
+
+
 def unfold(look: Look) -> None:
     """MLflow folds a long description."""
     look.page.get_by_text("Show more", exact=True).first.click()
 
 
-def keep(look: Look, name: str, shade: str, digest: str) -> None:
-    """A screenshot at each size, on which a digest must be seen."""
-    for size, (width, height) in SIZES.items():
-        look.page.set_viewport_size({"width": width, "height": height})
-        look.sees(digest)
-        look.keep(f"mlflow-{name}-{size}-{shade}")
-
-
-def walk_to_version(look: Look, mlflow: str, records: list[RoundRecord], shade: str) -> None:
+def walk_to_version(look: Look, mlflow: str, records: list[RoundRecord], name: str) -> None:
     """From the experiments to the newest version of the model, by links alone."""
     last = records[-1]
-    remembered = json.dumps(SETTLED | SHADES[shade])
-    look.page.context.add_init_script(f"for (const [name, value] of Object.entries({remembered})) localStorage.setItem(name, value)")
+    remember(look, **SETTLED)
     look.page.goto(f"{mlflow}/#/experiments")
     look.page.get_by_role("link", name="roundhouse/seen").first.click()
     look.follow("seen")
 
     look.sees("Campaign seen")
     unfold(look)
-    keep(look, "campaign", shade, "round 0")
+    look.keep(f"mlflow-campaign-{name}")
     look.follow("round 2")
 
     look.sees("this recipe has no gate")
@@ -97,17 +90,19 @@ def walk_to_version(look: Look, mlflow: str, records: list[RoundRecord], shade: 
         look.sees(text)
     look.sees(f"({read[:36]})")  # the dataset input, as MLflow has it
     look.sees(f"roundhouse lineage model {last.made['policy'][:12]}")
-    keep(look, "round", shade, last.made["policy"])
+    look.keep(f"mlflow-round-{name}")
 
     look.follow("seen.policy version 3")
     for text in ("Version 3", "champion", "candidate", records[0].made["policy"]):
         look.sees(text)
-    keep(look, "version", shade, last.made["policy"])
+    look.sees(last.made["policy"])
+    look.keep(f"mlflow-version-{name}")
 
 
 def test_an_auditor_clicks_from_the_campaign_to_every_digest_and_back(mlflow: str, records: list[RoundRecord]):
     with looking() as look:
-        walk_to_version(look, mlflow, records, "light")
+        remember(look, **LIGHT)
+        walk_to_version(look, mlflow, records, "desktop-light")
         look.follow("seen.policy version 2")
         look.sees("Version 2")
         look.sees(records[0].made["policy"])
@@ -119,6 +114,8 @@ def test_an_auditor_clicks_from_the_campaign_to_every_digest_and_back(mlflow: st
         assert look.hosts == {"127.0.0.1"}, "a page asked for something elsewhere"
 
 
-def test_in_the_dark_it_reads_the_same(mlflow: str, records: list[RoundRecord]):
-    with looking() as look:
-        walk_to_version(look, mlflow, records, "dark")
+def test_on_a_phone_in_the_dark_the_same_links_lead_to_the_same_digests(mlflow: str, records: list[RoundRecord]):
+    with looking(390, 844) as look:
+        remember(look, **DARK)
+        walk_to_version(look, mlflow, records, "phone-dark")
+        assert look.page.evaluate("document.body.className").count("dark-mode")
