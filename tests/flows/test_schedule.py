@@ -68,7 +68,7 @@ def test_other_commands_of_the_home_use_its_server(living: Living):
 
 def test_what_prefect_yaml_names_is_deployed_with_a_stated_limit(living: Living):
     found = {row["name"]: row["concurrency_options"]["collision_strategy"] for row in living.asked("deployments", {})}
-    assert found == {"next-round": "CANCEL_NEW", "improve": "ENQUEUE", "evaluate": "ENQUEUE"}
+    assert found == {"next-round": "CANCEL_NEW", "improve": "ENQUEUE", "evaluate": "ENQUEUE", "audit": "ENQUEUE"}
     assert {row["global_concurrency_limit"]["limit"] for row in living.asked("deployments", {})} == {1}
 
 
