@@ -19,6 +19,9 @@ from lib.errors import UserError
 NOT_IN_ID = ("flow_run", "supersedes", "later_stand")
 """Fields that do not make an event another event."""
 
+CAME_LATER = ("otherwise",)
+"""Fields that older homes' events do not have: empty, they are left out of the id too, so that those keep theirs."""
+
 
 def pointer(path: Path, home: Path) -> str:
     """A path as lineage holds it: relative to the roundhouse home, with forward slashes."""
@@ -192,12 +195,12 @@ Event = CampaignEvent | RoundEvent | EvaluateEvent | FinalEvent | ForgetEvent | 
 
 def put(folder: Path, event: Event) -> str:
     """Queue an event in an outbox and return its id."""
-    return outbox.put(folder, _body(event), ignoring=NOT_IN_ID)
+    return outbox.put(folder, body := _body(event), ignoring=_ignored(body))
 
 
 def identity(event: Event) -> str:
     """The id that `put` would return."""
-    return outbox.event_id(_body(event), NOT_IN_ID)
+    return outbox.event_id(body := _body(event), _ignored(body))
 
 
 def title(event: Mapping[str, Any]) -> str:
@@ -222,6 +225,10 @@ def round_title(number: int, attempt: int, revision: int) -> str:
     """A round as a person calls it: the first attempt and what no rerun changed go without saying."""
     words = f"round {number}" + (f" attempt {attempt}" if attempt > 1 else "")
     return words + (f" revision {revision}" if revision else "")
+
+
+def _ignored(body: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*NOT_IN_ID, *(name for name in CAME_LATER if not body.get(name)))
 
 
 def _body(event: Event) -> dict[str, Any]:

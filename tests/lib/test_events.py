@@ -37,6 +37,12 @@ def test_the_id_ignores_who_put_it_and_nothing_else(tmp_path):
     assert len({same, *(events.put(tmp_path, other) for other in others)}) == 4
 
 
+def test_a_round_of_an_older_home_keeps_its_id():
+    """As it was before roles were decided each for itself."""
+    assert events.identity(ROUND) == "7093f2cfc3d371fd612d9e4661f469ba681c1426b689ec0f77c97506a34f878e"
+    assert events.identity(replace(ROUND, otherwise={"questioner": "rejected: worse"})) != events.identity(ROUND)
+
+
 def test_a_diverged_loss_is_recorded(tmp_path):
     events.put(tmp_path, replace(ROUND, metrics={"train/loss": math.nan, "train/norm": math.inf}))
     back = events.from_json(outbox.pending(tmp_path)[0].event)
