@@ -14,7 +14,7 @@ def audit(name: str, *, offline: bool, as_json: bool) -> None:
     quiet_environment()
     with bars(quiet=as_json or not console.is_terminal) as shown:
         report = audited(
-            homes.current(), name, offline=offline, told=lambda what, done, total: shown.set(name, what, done / total if total else 0.0)
+            homes.to_read(), name, offline=offline, told=lambda what, done, total: shown.set(name, what, done / total if total else 0.0)
         )
     if as_json:
         print_json(report.to_dict())

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 def diff(one: str, other: str, limit: int, as_json: bool) -> None:
     """Say what differs between two rounds. Raises UserError for what names none."""
-    home = homes.current()
+    home = homes.to_read()
     sides = differing.named(home, one, other)
     found = differing.differences(home, *sides)
     with Ledger(home) as ledger:

@@ -14,7 +14,7 @@ from lib.report import page
 
 def report(name: str, out: str | None, as_json: bool) -> None:
     """Write the page of a campaign."""
-    home = homes.current()
+    home = homes.to_read()
     target = Path(out).expanduser() if out else page.place(CampaignFolder(home, name))
     if target.is_dir():
         raise UserError(f"{target} is a folder; give the name of a file in it: --out {target / 'report.html'}")

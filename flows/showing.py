@@ -63,7 +63,7 @@ def lineage(kind: str, found: str, as_json: bool) -> None:
     from lib import lineage as walks
     from lib.lineage_view import render
 
-    walk = walks.lineage(homes.current(), kind, found)
+    walk = walks.lineage(homes.to_read(), kind, found)
     if as_json:
         print_json(walk.to_dict())
     else:
@@ -79,7 +79,7 @@ def query(sql: str | None, limit: int | None, as_json: bool) -> None:
 
         tables.tables(as_json)
         return
-    with Ledger(homes.current()) as ledger:
+    with Ledger(homes.to_read()) as ledger:
         columns, rows = ledger.query(NAMED[sql][1] if sql in NAMED else sql, limit=limit)
     show([dict(zip(columns, row, strict=True)) for row in rows], sql if sql in NAMED else "query", as_json)
 

@@ -9,7 +9,7 @@ from lib.ledger import NAMED, Ledger
 
 def tables(as_json: bool) -> None:
     """Every view with the types of its columns, and every named query with what it asks."""
-    with Ledger(homes.current()) as ledger:
+    with Ledger(homes.to_read()) as ledger:
         views = ledger.columns()
     if as_json:
         print_json(

@@ -45,6 +45,11 @@ class Home:
         return self.root / "index"
 
     @property
+    def writable(self) -> bool:
+        """Whether it is more than a copy to look at, on a disk or in a folder that is closed to this user."""
+        return os.access(self.root, os.W_OK)
+
+    @property
     def prefect(self) -> Path:
         return self.root / "prefect"
 
@@ -75,15 +80,23 @@ class Home:
 
 
 def current() -> Home:
-    """The home that ROUNDHOUSE_HOME names, or ./data.
+    """The home that ROUNDHOUSE_HOME names, or ./data, to write to.
 
     Raises UserError if the folder cannot be made or written.
     """
-    root = Path(os.environ.get("ROUNDHOUSE_HOME") or "data").expanduser().resolve()
+    home = to_read()
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        home.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make {root}: {error.strerror}; set ROUNDHOUSE_HOME to a folder that can be written") from None
-    if not os.access(root, os.W_OK):
-        raise UserError(f"cannot write to {root}; set ROUNDHOUSE_HOME to a folder that can be written")
+        raise UserError(f"cannot make {home.root}: {error.strerror}; set ROUNDHOUSE_HOME to a folder that can be written") from None
+    if not home.writable:
+        raise UserError(f"cannot write to {home.root}; set ROUNDHOUSE_HOME to a folder that can be written")
+    return home
+
+
+def to_read() -> Home:
+    """The same home to look at alone: it may be closed to writing, as an auditor's copy is. Raises UserError if it is a file."""
+    root = Path(os.environ.get("ROUNDHOUSE_HOME") or "data").expanduser().resolve()
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root} is a file; set ROUNDHOUSE_HOME to a folder that can be written")
     return Home(root)

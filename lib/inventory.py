@@ -74,7 +74,8 @@ def take(home: Home) -> Inventory:
     found = {artifact.digest: artifact for artifact in listing.artifacts(home.store / "artifacts", noted)}
     records = list(listing.records(home.store / "by-key", noted))
     rounds = listing.rounds(home.campaigns, noted)
-    noted.save()
+    if home.writable:
+        noted.save()
     rows = {
         "artifacts": _artifact_rows(found, records),
         "inputs": _input_rows(found, records),

@@ -7,7 +7,8 @@ Ids are random, so every one of thousands of files may hold any of them, and ope
 Here a few files take their place: each new segment covers what was published since the last, and is joined with the one
 before it unless that is four times as large, so that ten million ids lie in a handful. The first question pays for this.
 Derived from the artifacts alone, never the truth: without the folder it is made anew, and an artifact that is gone does not
-count, whatever a segment says. Up to LOOSE artifacts that no segment covers are looked through as they are.
+count, whatever a segment says. Up to LOOSE artifacts that no segment covers are looked through as they are, and all of them in
+a home that is closed to writing.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Whereabouts:
         tables = {table for columns in COLUMNS.values() for table, _ in columns}
         self._known = {artifact for table in tables for artifact in files.get(table, {})}
         self._segments = self._read()
-        if len(self._uncovered()) > LOOSE:
+        if len(self._uncovered()) > LOOSE and home.writable:
             with locked(home.index / "ids.lock"):
                 self._segments = self._read()
                 self._extend()

@@ -111,7 +111,7 @@ def test_every_line_of_the_chapter_on_giving_away_does_what_it_says(living: Livi
             words[3] = row["completion_id"][:12]
         typed(living, tmp_path, words)
     loads = """import datasets, transformers
-assert datasets.load_dataset("./examples", split="train").num_rows == 320
+assert datasets.load_dataset("./examples", split="train").num_rows == 2 * 320
 transformers.AutoModelForCausalLM.from_pretrained("./champion")"""
     loaded = subprocess.run([sys.executable, "-c", loads], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert loaded.returncode == 0, loaded.stderr
