@@ -37,9 +37,12 @@ def improve(
     """
     try:
         with Desk.at(campaign, budget=Budget(budget_seconds, budget_tokens)) as desk:
-            rows = continued(desk, rounds, more)
-            leave_report(desk.folder)
-            desk.publisher.kick()
+            try:
+                rows = continued(desk, rounds, more)
+            except BudgetSpent:
+                report(desk)
+                raise
+            report(desk)
             return {"campaign": campaign, "rounds": last_round(desk), "test": rows, "stopped": None}
     except BudgetSpent as spent:
         return stopped(spent, CampaignFolder(homes.current(), campaign))
@@ -57,6 +60,13 @@ def continued(desk: Desk, rounds: int | None, more: int | None) -> list[dict[str
         passed(subflow(*following)(desk.folder.name, *following, root_flow_run=whole))
     done = last_round(desk)
     return close(desk) if more is None and done and done >= desk.campaign.rounds else []
+
+
+def report(desk: Desk) -> None:
+    """Leave the report of what is done, if anything is."""
+    if desk.folder.finished():
+        leave_report(desk.folder)
+        desk.publisher.kick()
 
 
 def root_flow_run() -> str:

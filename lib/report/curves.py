@@ -71,7 +71,8 @@ def _finite(row: Mapping[str, Any]) -> bool:
 def _table(points: Sequence[Point]) -> list[Json]:
     rows: dict[tuple[int, int], Json] = {}
     for point in points:
-        row = rows.setdefault((point.round, point.attempt), {"round": "base" if not point.round else _named(point.round, point.attempt)})
+        place = "base" if not point.round else _named(point.round, point.attempt)
+        row = rows.setdefault((point.round, point.attempt), {"round": place, "state": "", "validation": "", "test": ""})
         split = "test" if point.kind == "test" else "validation"
         ends = f" ({point.low:.3f} to {point.high:.3f})" if point.low != point.high else ""
         row[split] = f"{point.value:.3f}{ends}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -109,6 +111,28 @@ def test_nothing_is_asked_of_the_network(written):
 
 def test_it_is_small_enough_to_send(written):
     assert len(written.encode()) < 400_000
+
+
+@pytest.mark.parametrize("standing", ["in its rounds", "at its beginning", "stopped in round 1"])
+def test_a_campaign_that_is_not_done_has_a_report_too(home, tmp_path, standing):
+    shutil.copytree(home.root, tmp_path / "home")
+    folder = tmp_path / "home" / "campaigns" / "nightly"
+    (folder / "test.json").unlink()
+    stopped = {"state": "running", "made": {}, "metrics": [], "decision": None, "decisions": {}, "alarms": []}
+    for path in sorted(folder.glob("round-*/round.json")):
+        record = json.loads(path.read_text())
+        del record["stages"]["evaluate/test"]
+        if standing == "in its rounds" or not record["round"]:
+            path.write_text(json.dumps(record))
+        elif standing == "stopped in round 1" and (record["round"], record["attempt"]) == (1, 1):
+            path.write_text(json.dumps(record | stopped))
+        else:
+            shutil.rmtree(path.parent)
+    page.write(Home(tmp_path / "home"), "nightly", tmp_path / "page.html")
+    assert "Figures over the rounds" in Seen((tmp_path / "page.html").read_text(encoding="utf-8")).text
+    facts = gather(Home(tmp_path / "home"), "nightly")
+    assert facts["lead"].startswith("On validation ")
+    assert any("It is not complete: closing figures on the test split" in line for line in facts["summary"])
 
 
 def test_a_campaign_that_is_not_there_or_has_no_round_is_one_line(home):
