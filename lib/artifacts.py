@@ -12,10 +12,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,6 +42,16 @@ class Artifacts:
         digest, _, inside = reference.partition("/")
         home = self.place(self.now(digest))
         return home / inside if inside else home
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """An empty folder on the store's own disk, removed afterwards unless it was published."""
+        folder = self.root / "tmp" / f"{os.getpid()}-{platform.node()}-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def place(self, digest: str) -> Path:
         """Where an artifact of this very digest is or was."""
@@ -105,7 +116,8 @@ class Artifacts:
         stone = tombstone.read(folder)
         going = {name: Gone(shas[name], (folder / name).stat().st_size) for name in names}
         files = {**(stone.files if stone is not None else {}), **going}
-        tombstone.write(folder, Tombstone(datetime.now(UTC).isoformat(timespec="seconds"), files, maker))
+        with self.workspace() as workspace:
+            tombstone.write(folder, Tombstone(datetime.now(UTC).isoformat(timespec="seconds"), files, maker), workspace)
         sync_folder(folder)
         for name in going:
             (folder / name).unlink(missing_ok=True)
@@ -114,7 +126,8 @@ class Artifacts:
         """Let another artifact take one's place, and remove its files for good; what was cut off in the middle is finished."""
         folder = self.place(digest)
         if forgotten.stone(folder) is None:
-            forgotten.put_stone(folder, stone)
+            with self.workspace() as workspace:
+                forgotten.put_stone(folder, stone, workspace)
             sync_folder(folder)
         for path in sorted(folder.rglob("*"), reverse=True):
             if path.is_dir():

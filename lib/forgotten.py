@@ -46,8 +46,9 @@ def stone(folder: Path) -> Stone | None:
         return None
 
 
-def put_stone(folder: Path, made: Stone) -> None:
-    write_json(folder / NAME, asdict(made))
+def put_stone(folder: Path, made: Stone, workspace: Path) -> None:
+    """Put it into an artifact's folder, where nothing else may be left of it."""
+    write_json(folder / NAME, asdict(made), workspace)
 
 
 @dataclass(frozen=True, slots=True)

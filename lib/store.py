@@ -22,7 +22,6 @@ import platform
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,16 +102,6 @@ class Store(Artifacts):
     def stats(self, key: str, version: int) -> dict[str, Any]:
         """What was measured while a publication was made; empty if that was lost."""
         return parsed(self._record(key, version).with_suffix(".stats.json"), strict=False) or {}
-
-    @contextmanager
-    def workspace(self) -> Iterator[Path]:
-        """An empty folder on the store's own disk, removed afterwards unless it was published."""
-        folder = self.root / "tmp" / f"{os.getpid()}-{platform.node()}-{uuid.uuid4().hex}"
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def publish(
         self, folder: Path, key: str, ingredients: Mapping[str, Any], rows: Mapping[str, int], stats: Mapping[str, Any]
