@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import trouble
+from flows.cli import run, trouble
 from lib.errors import UserError
 from lib.home import Home
 from lib.store import Store
@@ -61,9 +61,13 @@ def said(home: Home, *words: str, **more: str) -> tuple[int, str]:
         (("model", "new", "./pyproject.toml"), "pyproject.toml is a file; give a new folder"),
     ],
 )
-def test_a_mistake_is_one_line_and_writes_no_campaign(home: Home, words: tuple[str, ...], line: str):
-    status, stderr = said(home, *words)
-    assert status == 1
+def test_a_mistake_is_one_line_and_writes_no_campaign(
+    home: Home, words: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("ROUNDHOUSE_HOME", str(home.root))
+    monkeypatch.setattr(sys, "argv", ["roundhouse", *words])
+    assert run() == 1
+    stderr = capsys.readouterr().err.strip()
     assert stderr.startswith("roundhouse: ")
     assert line in stderr
     assert len(stderr.splitlines()) == 1
@@ -93,7 +97,7 @@ def test_a_model_folder_that_cannot_be_used_says_what_to_do(run, home: Home, mod
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    status, stderr = said(Home(tmp_path / "file" / "home"), "status")
+    status, stderr = said(Home(tmp_path / "file" / "home"), "improve", "x")
     assert status == 1
     assert "set ROUNDHOUSE_HOME to a folder that can be written" in stderr
 

@@ -182,6 +182,7 @@ def test_nothing_published_later_holds_it_again(small):
     assert tables.rows_in(Store(small.home.store).folder(drawn.digest)) == {"completions": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["completion", "problem"])
 @pytest.mark.parametrize("step", (1, 2, 3, 6, 8))
 def test_a_kill_in_the_middle_is_finished_by_the_same_command(small, monkeypatch, kind, step):

@@ -16,6 +16,8 @@ from lib.tracked import tracked
 from lib.tracking import TrackingDown, connect
 from tests.mlflow_between import between
 
+pytestmark = pytest.mark.slow  # servers that hang, and an MLflow each
+
 
 @pytest.fixture
 def hasty(monkeypatch, tmp_path):

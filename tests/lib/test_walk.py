@@ -13,6 +13,8 @@ from lib.publisher import publish
 from lib.tracked import tracked
 from lib.walk import walk
 
+pytestmark = pytest.mark.slow  # each replays a campaign's events into an MLflow of its own
+
 
 def model(name, role="policy"):
     digest = seeds.digest(name)
