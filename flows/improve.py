@@ -31,7 +31,7 @@ def improve(
 ) -> dict[str, Any] | State[Any]:
     """Continue a campaign where it stopped and return its figures.
 
-    It goes up to its planned number of rounds, to `rounds`, or by `more` rounds from where it stands (for schedules, which
+    It goes up to its planned number of rounds, to `rounds`, which it keeps to from then on if they are more, or by `more` rounds from where it stands (for schedules, which
     leave the test split alone). A flow run that is retried goes on where it failed: the rounds that it finished are done,
     and count among its `more`. It stops between shards once the campaign has spent its budget of device-seconds or tokens.
     """
@@ -52,14 +52,16 @@ def continued(desk: Desk, rounds: int | None, more: int | None) -> list[dict[str
     """Every round that is still to come, and the closing figures where these were the last."""
     measure_base(desk)
     desk.set_stale_aside()
-    goal = desk.campaign.rounds if rounds is None else rounds
+    if rounds is not None:
+        desk.folder.aim(rounds)
+    goal = desk.folder.goal if rounds is None else rounds
     whole = root_flow_run()
     if more is not None:
         goal = last_round(desk, but=whole) + more
     while (following := next_round(desk, goal)) is not None:
         passed(subflow(*following)(desk.folder.name, *following, root_flow_run=whole))
     done = last_round(desk)
-    return close(desk) if more is None and done and done >= desk.campaign.rounds else []
+    return close(desk) if more is None and done and done >= desk.folder.goal else []
 
 
 def report(desk: Desk) -> None:

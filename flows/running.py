@@ -14,6 +14,7 @@ from typing import Any
 from flows import planning, showing, terminal
 from flows.asking import Asked
 from flows.watching import watching
+from lib import holding
 from lib import home as homes
 from lib.budget import Budget
 from lib.errors import BudgetSpent, UserError
@@ -28,7 +29,9 @@ def improve(asked: Asked, budget: Budget, *, wait: bool, remake: bool, as_json: 
     """Begin or continue a campaign, then print its figures; stopped by its budget it has ended well."""
     home = homes.current()
     folder = asked.checked(home)
-    if line := planning.lack_of_room(asked, home):
+    if not wait:
+        holding.refuse_held(folder.path, folder.name)
+    for line in (*asked.left_out(home), *planning.lack_of_room(asked, home)):
         terminal.errors.print(f"roundhouse: {line}", markup=False, soft_wrap=True)
     with running(home), watching(home, [folder.name], quiet=as_json):
         from flows.desk import Desk
@@ -78,6 +81,8 @@ def compare(each: list[Asked], jobs: int | None, as_json: bool, anew: str = "--n
     there = [folder.name for folder in [asked.checked(home) for asked in each] if folder.exists]
     if there:
         terminal.errors.print(f"{', '.join(there)}: begun before, and continued; {anew} begins anew", markup=False, soft_wrap=True)
+    for line in {line: None for asked in each for line in asked.left_out(home)}:
+        terminal.errors.print(f"roundhouse: {line}", markup=False, soft_wrap=True)
     campaigns = {asked.campaign: asked.words() for asked in each}
     if len(campaigns) < len(each):
         raise UserError("two of the recipes have the same name; give each of them once, or rename a file")

@@ -59,7 +59,7 @@ class Standing:
             "reason": reason,
             "holder": holder,
             "rounds_done": done,
-            "rounds": campaign.rounds if campaign else None,
+            "rounds": self.folder.goal if campaign else None,
             "champion": champion(campaign, finished) if campaign else None,
             "figures": figures(last, "validation") if last else {},
             "figures_of_round": last.round if last else None,
@@ -93,7 +93,7 @@ class Standing:
         if ended and ended.state == "failed":
             return "failed", ended.reason
         done = max((record.round for record in self.finished()), default=0)
-        if done >= campaign.rounds and self.folder.test():
+        if done >= self.folder.goal and self.folder.test():
             return "complete", None
         if ended:
             return "stopped", ended.reason
@@ -120,15 +120,17 @@ class Standing:
     def _next(self, campaign: Campaign | None, finished: list[RoundRecord], now: Facts | None) -> list[Facts]:
         """What follows: the stages of this round, then the next round or the closing figures."""
         done = max((record.round for record in finished), default=0)
-        if campaign is None or (done >= campaign.rounds and self.folder.test()):
+        if campaign is None or (done >= self.folder.goal and self.folder.test()):
             return []
         number = now["round"] if now and now["stage"] in self._paths(campaign) else done
         known = self._known(campaign, number)
         stages = [{"stage": path, "about_seconds": known.whole(path)} for path in self._following(campaign, now)] if now else []
         if now and now["stage"] == stage_paths.CLOSING:
             return []
-        if (following := max(number, done) + 1) <= campaign.rounds:
+        if (following := max(number, done) + 1) <= self.folder.goal:
             return [*stages, {"round": following}]
+        if following > self.folder.goal + 1 or not self.folder.goal:  # by a schedule, which leaves the test split alone
+            return stages
         return [*stages, {"stage": stage_paths.CLOSING, "about_seconds": known.whole(stage_paths.CLOSING)}]
 
     def _following(self, campaign: Campaign | None, now: Facts) -> list[str]:

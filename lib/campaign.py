@@ -70,6 +70,20 @@ class CampaignFolder:
         except ValidationError as error:
             raise _damage(path, error) from None
 
+    @property
+    def goal(self) -> int:
+        """The round that it goes up to: as planned when it began, or as far as it was asked to go since."""
+        path = self.path / "goal.json"
+        asked = read_json(path) if path.is_file() else 0
+        if not isinstance(asked, int):
+            raise UserError(f"{path} holds no number of rounds; restore it or remove it")
+        return max(self.load().rounds, asked)
+
+    def aim(self, rounds: int) -> None:
+        """Note that it was asked to go further, so that it does whoever continues it."""
+        if rounds > self.goal:
+            write_json(self.path / "goal.json", rounds)
+
     def recipe(self) -> Recipe:
         """The recipe that campaign.json holds. Raises UserError where it holds none."""
         try:

@@ -75,9 +75,9 @@ class Opening(Settings):
         """What `resolve` would return or raise, with nothing copied or written."""
         if self.recipe.endswith(".py"):
             UserCode.allow(recipes.existing_file(self.recipe).resolve().parent)
-        made = self._made(self.recipe)
         if self.model is not None and not self.model.startswith(HUB) and not Path(self.model).expanduser().is_dir():
             raise BadModel(f"no model folder '{self.model}'; give a folder written by save_pretrained")
+        made = self._made(self.recipe)
         if self.model is not None and Path(self.model).expanduser().is_dir() and not _has_config(Path(self.model).expanduser()):
             raise BadModel(f"{self.model} has no config.json; give a folder written by save_pretrained")
         return made

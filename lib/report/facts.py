@@ -37,6 +37,8 @@ def gather(home: Home, name: str) -> Json:
     totals = costs.totals(Spending(folder.path), records)
     spent = costs.rows(records)
     closing = folder.test()
+    done = max(record.round for record in records)
+    planned = folder.goal if folder.goal >= done else 0  # a schedule goes on beyond any plan
     champion = _champion(records)
     digest = models_by_reference(campaign, records)["champion"].get(POLICY, "")
     gains = _gains(home, name)
@@ -44,11 +46,11 @@ def gather(home: Home, name: str) -> Json:
         "campaign": name,
         "recipe": campaign.recipe_name,
         "seed": campaign.seed,
-        "planned": campaign.rounds,
+        "planned": planned,
         "lead": gains[0] if gains else "",
         "summary": [
             *gains[1:],
-            story.progress(records, champion, digest, campaign.rounds, bool(closing)),
+            story.progress(records, champion, digest, planned, bool(closing)),
             story.alarms(records),
             story.cost(totals),
         ],

@@ -38,7 +38,7 @@ def progress(records: Sequence[RoundRecord], champion: int, digest: str, planned
     who = f"the model of round {champion}" if champion else "the base model"
     closing = "" if complete else " It is not complete: closing figures on the test split are taken once, after the last round."
     return (
-        f"{count(done, 'round')} of {planned}{tried}: the gate accepted {accepted} and rejected {len(rounds) - accepted}. "
+        f"{count(done, 'round')}{f' of {planned}' if planned else ''}{tried}: the gate accepted {accepted} and rejected {len(rounds) - accepted}. "
         f"The champion is {who} ({digest[:12]}).{closing}"
     )
 

@@ -54,6 +54,7 @@ def said(home: Home, *words: str, **more: str) -> tuple[int, str]:
         (("compare", "--recipes", "star,star"), "two of the recipes have the same name"),
         (("improve", "x", "--recipe", "star", "--set", "sampler.n=3"), "say which: phases.0.stages.0.run.0.n or phases.0.stages.2.run.0.n"),
         (("improve", "x", "--model", "./gone", "--recipe", "grpo"), "no model folder './gone'; give a folder written by save_pretrained"),
+        (("improve", "x", "--model", "./gone"), "no model folder './gone'; give a folder written by save_pretrained"),
         (("improve", "x", "--model", "."), "leave them out with --set 'trainer.replay=[]'"),
         (("improve", "x", "--set", "gate.metric=pass_at_3"), "no metric 'pass_at_3' of the evaluators for the gate"),
         (("improve", "x", "--set", "evaluators=[]", "--plan"), "the recipe has no evaluators"),
