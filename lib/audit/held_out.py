@@ -137,4 +137,8 @@ def _name(artifact: str, reach: Reach) -> str:
 
 
 def _remedy(artifact: str, reach: Reach) -> str:
-    return f"believe no figure of a model that learned from them; {reach.remedies.get(artifact, 'make them again without')}"
+    if artifact not in {done.digest for done in reach.jobs}:  # what a model was trained on before this campaign
+        again = "begin another campaign, with a model that was not trained on them or with other problems"
+    else:
+        again = reach.remedies[artifact]
+    return f"believe no figure of a model that learned from them; {again}"

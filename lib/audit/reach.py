@@ -239,7 +239,7 @@ class Reach:
             self.artifacts[digest] = next((place for one in found if (place := _split(one))), where)
             known = own[digest][0].remedy if digest in own else f"make it again with: roundhouse improve {self.folder.name}"
             self.remedies[digest] = known
-            waiting.extend((name, f"{self.artifacts[digest]}, read by it") for one in found for name in self._inputs(one))
+            waiting.extend((name, f"what {self.artifacts[digest]} was made from") for one in found for name in self._inputs(one))
 
     def _read(self, job: Job, where: str) -> Publication | None:
         if job not in self.publications and job not in self.faults:
@@ -262,7 +262,7 @@ class Reach:
         references = [*plan.problems.exclude, *(ref for refs in plan.replay.values() for ref in refs)]
         yield from ((str(reference).partition("/")[0], "campaign.json") for reference in references)
         for chosen in (plan.base, *plan.external.values()):
-            yield from ((digest, "campaign.json") for digest in chosen.values())
+            yield from ((digest, f"the {role} that the campaign was given") for role, digest in chosen.items())
         for told in self.records:
             yield from ((digest, told.title) for digest in (*told.record.start.values(), *told.record.made.values()))
             for stage in told.record.stages:
