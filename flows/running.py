@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,13 +109,21 @@ def demo(seed: int, as_json: bool) -> None:
         markup=False,
     )
     compare(each, 2, as_json, anew)
+    home = homes.current()
     terminal.console.print(
-        f"\nWhere the model came from:   roundhouse lineage model {names[0]}\n"
-        f"What was kept and dropped:   roundhouse query funnel\n"
-        f"Every round in MLflow:       mlflow ui --backend-store-uri {homes.current().mlflow_uri}\n",
+        f"\nThe campaign on one page:    {home.campaigns / names[0] / 'report.html'}\n"
+        f"Where the model came from:   {_typed('roundhouse')} lineage model {names[0]}\n"
+        f"What was kept and dropped:   {_typed('roundhouse')} query funnel\n"
+        f"Every round in MLflow:       {_typed('mlflow')} ui --backend-store-uri {home.mlflow_uri}\n",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _typed(command: str) -> str:
+    """A command as it is typed here: by its path where the environment that holds it is not active."""
+    beside = Path(sys.executable).with_name(command)
+    return command if shutil.which(command) or not beside.exists() else os.path.relpath(beside)
 
 
 def model_new(out: str, seed: int, steps: int | None, *, text: bool, as_json: bool) -> None:

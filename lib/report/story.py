@@ -35,10 +35,11 @@ def progress(records: Sequence[RoundRecord], champion: int, digest: str, planned
     done = max((record.round for record in rounds), default=0)
     accepted = sum(record.state == "accepted" for record in rounds)
     tried = f" in {count(len(rounds), 'attempt')}" if len(rounds) > done else ""
+    whole = f" of {planned}" if planned else ""
     who = f"the model of round {champion}" if champion else "the base model"
     closing = "" if complete else " It is not complete: closing figures on the test split are taken once, after the last round."
     return (
-        f"{count(done, 'round')}{f' of {planned}' if planned else ''}{tried}: the gate accepted {accepted} and rejected {len(rounds) - accepted}. "
+        f"{count(done, 'round')}{whole}{tried}: the gate accepted {accepted} and rejected {len(rounds) - accepted}. "
         f"The champion is {who} ({digest[:12]}).{closing}"
     )
 

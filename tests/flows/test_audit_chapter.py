@@ -91,8 +91,8 @@ def test_every_line_of_the_chapter_audit_does_what_it_says(living: Living, tmp_p
     typed(living, tmp_path, run)
     typed(living, tmp_path, schedule)
     assert [flow["state_type"] for flow in living.flow_runs("audit")] == ["COMPLETED"]
-    (deployed,) = living.asked("deployments", {"deployments": {"name": {"any_": ["audit"]}}})
-    assert [row["schedule"]["cron"] for row in deployed["schedules"]] == ["0 6 * * *"]
+    (deployed,) = living.asked("deployments", {"deployments": {"name": {"any_": ["first"]}}})
+    assert (deployed["parameters"], [row["schedule"]["cron"] for row in deployed["schedules"]]) == ({"campaign": "first"}, ["0 6 * * *"])
 
 
 def answers(address: str) -> bool:
