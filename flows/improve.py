@@ -32,8 +32,9 @@ def improve(
     """Continue a campaign where it stopped and return its figures.
 
     It goes up to its planned number of rounds, to `rounds` (which it keeps to from then on, if they are more), or by `more`
-    rounds from where it stands (for schedules, which leave the test split alone). A flow run that is retried goes on where it failed: the rounds that it finished are done,
-    and count among its `more`. It stops between shards once the campaign has spent its budget of device-seconds or tokens.
+    rounds from where it stands (for schedules, which leave the test split alone). A flow run that is retried goes on where it
+    failed: the rounds that it finished are done, and count among its `more`. It stops between shards once the campaign has
+    spent its budget of device-seconds or tokens.
     """
     try:
         with Desk.at(campaign, budget=Budget(budget_seconds, budget_tokens)) as desk:
