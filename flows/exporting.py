@@ -9,6 +9,7 @@ from flows import terminal
 from lib import exported
 from lib import home as homes
 from lib.lineage_view import ID_SHOWN
+from lib.report.words import count
 
 
 def model(name: str, folder: str, *, as_json: bool) -> None:
@@ -28,8 +29,8 @@ def examples(name: str, folder: str, *, as_json: bool) -> None:
     home, target = homes.current(), _place(folder)
     told = export_examples.write(home, name, target)
     exported.note(home, f"examples {name}", target, told["artifacts"])
-    counted = ", ".join(f"{count} {kind}" for kind, count in told["rows"].items())
-    line = f"examples of {len(told['rounds'])} rounds are in {target}: {counted}; datasets.load_dataset(FOLDER, KIND) reads them"
+    counted = ", ".join(f"{rows:,} {kind}" for kind, rows in told["rows"].items())
+    line = f"examples of {count(len(told['rounds']), 'round')} are in {target}: {counted}; datasets.load_dataset(FOLDER, KIND) reads them"
     _say({"folder": str(target), **told}, line, as_json)
 
 

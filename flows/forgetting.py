@@ -10,6 +10,7 @@ from lib import home as homes
 from lib.errors import UserError
 from lib.forgotten import Forgotten
 from lib.home import Home
+from lib.report.words import count
 
 
 def forget(kind: str, name: str, *, dry_run: bool, as_json: bool) -> None:
@@ -26,7 +27,7 @@ def forget(kind: str, name: str, *, dry_run: bool, as_json: bool) -> None:
         terminal.print_json({"dry_run": dry_run, **_facts(done), "left": left})
         return
     would = "would be " if dry_run else ""
-    rows = [{"artifact": before[:12], "now": after[:12]} for before, after in sorted(done.artifacts.items())]
+    rows = [{"artifact": before[:12], **({} if dry_run else {"now": after[:12]})} for before, after in sorted(done.artifacts.items())]
     terminal.show(rows, f"{done.name}: {would}rewritten", as_json)
     if done.learned:
         terminal.show(
@@ -51,12 +52,11 @@ def _facts(done: Forgotten) -> dict[str, Any]:
 
 def _said(done: Forgotten, would: str) -> list[str]:
     counts = {"removed": len(done.removed), "left without content": len(done.blanked)}
-    spoken = (
-        " and ".join(f"{count} completions {would}{what}" for what, count in counts.items() if count) or f"no completion {would}touched"
-    )
-    models = len(done.learned)
-    learned = f"{models} models had learned from it: train them again to be rid of it" if models else "no model learned from it"
-    return [f"{spoken}, {len(done.examples)} examples {would}removed; {learned}"]
+    touched = [f"{count(number, 'completion')} {would}{what}" for what, number in counts.items() if number]
+    gone = " and ".join(touched) or f"no completion {would}touched"
+    models = count(len(done.learned), "model")
+    learned = f"{models} had learned from it; what is trained again has not" if done.learned else "no model learned from it"
+    return [f"{gone}, {count(len(done.examples), 'example')} {would}removed; {learned}"]
 
 
 def _still(home: Home, places: list[str]) -> list[str]:
