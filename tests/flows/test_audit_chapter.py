@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,8 +86,8 @@ def test_every_line_of_the_chapter_audit_does_what_it_says(living: Living, tmp_p
     try:
         eventually(lambda: answers(f"http://127.0.0.1:{port}/health"), "mlflow ui never answered")
     finally:
-        server.terminate()
-        server.wait(60)
+        os.killpg(server.pid, signal.SIGKILL)  # its workers too
+        server.wait()
 
     run, schedule = scheduling
     typed(living, tmp_path, run)
