@@ -77,7 +77,8 @@ def _round(path: Path) -> dict[str, Any]:
 
 def _mlflow(uri: str, campaign: str) -> Story:
     """Runs with parameters, tags, figures and links; registered models with versions and aliases."""
-    from lib.tracking import connect, experiment_name
+    from lib.tracking import connect
+    from lib.tracking_names import experiment_name
 
     client = connect(uri)
     experiment = client.get_experiment_by_name(experiment_name(campaign))

@@ -11,6 +11,7 @@ from lib.errors import UserError
 from lib.home import Home
 from lib.opened import refuse_other
 from lib.opening import Opening
+from lib.problems.files import FileProblems
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,13 @@ class Asked:
             opening = self.opening()
             opening.counted(opening.preview()[1])
         return folder
+
+    def left_out(self, home: Home) -> list[str]:
+        """What a new campaign's problem files hold that cannot be used, a line for each kind."""
+        if CampaignFolder(home, self.campaign).exists:
+            return []
+        source = self.opening().preview()[1]
+        return source.left_out() if isinstance(source, FileProblems) else []
 
     def given(self) -> frozenset[str]:
         """The options that say how a campaign begins; how far it goes is another matter."""

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flows import cli_looking, cli_scheduling
+from flows import cli_auditing, cli_giving, cli_looking, cli_reporting, cli_scheduling
 from flows.options import (
     SEED,
     AsJson,
@@ -39,6 +39,9 @@ models = typer.Typer(name="model", help="Models: make the built-in one.", no_arg
 app.add_typer(models)
 app.add_typer(cli_scheduling.app)
 app.add_typer(cli_looking.app)
+app.add_typer(cli_auditing.app)
+app.add_typer(cli_giving.app)
+app.add_typer(cli_reporting.app)
 
 
 @app.command()

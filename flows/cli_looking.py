@@ -69,8 +69,8 @@ def query(
 
 
 @app.command()
-def publish() -> None:
-    """Take to MLflow what waits in the outbox."""
-    from flows import showing
+def publish(as_json: AsJson = False) -> None:
+    """Take to MLflow what waits in the outbox; exit status 1 while something still waits."""
+    from flows import publishing
 
-    showing.publish()
+    publishing.publish(as_json)

@@ -33,9 +33,10 @@ def schedule(
     cron: Annotated[str | None, typer.Option(help="When its next round starts: '0 1 * * *' is every night at one.")] = None,
     every: Annotated[str | None, typer.Option(help="How often instead: 90s, 30m, 6h, 1d.")] = None,
     off: Annotated[bool, typer.Option("--off", help="No longer.")] = False,
+    audit: Annotated[bool, typer.Option("--audit", help="Its audit instead of its next round.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the next round of a campaign by the clock, or show what is scheduled."""
     from flows import scheduling
 
-    scheduling.schedule(name, cron, every, off=off, as_json=as_json)
+    scheduling.schedule(name, cron, every, off=off, audit=audit, as_json=as_json)

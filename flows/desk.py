@@ -25,9 +25,10 @@ from lib.overrides import applied
 from lib.plan import Ground
 from lib.publisher import Publisher
 from lib.recipe import Recipe
+from lib.round_events import round_event
 from lib.round_record import RoundRecord
 from lib.strategy import UserCode
-from tasks.announce import announce_campaign, announce_round, round_event, show_progress
+from tasks.announce import announce_campaign, announce_round, show_progress
 from tasks.problems import held_out, training
 from tasks.workshop import Workshop
 
@@ -98,6 +99,10 @@ class Desk:
         """The recipe that a round runs: the campaign's, with what a rerun changed for it."""
         return Recipe.model_validate(applied(self.campaign, record.overrides).recipe)
 
+    def first(self, record: RoundRecord) -> RoundRecord:
+        """Round 0, which later rounds are held against; a round that has none before it stands for itself."""
+        return next((found for found in self.folder.finished() if found.round == 0), record) if record.round else record
+
     def save(self, record: RoundRecord) -> None:
         """Keep a round that still runs; a rerun is kept beside the record that it may supersede."""
         self.folder.write_round(record, rerunning=bool(record.supersedes))
@@ -105,7 +110,9 @@ class Desk:
     def finish(self, record: RoundRecord) -> None:
         """Close a round: first its events, which said twice are said once, then its record, which makes it finished."""
         record.revision = self._revision(record)
-        record.event = announce_round(record, self.campaign, self.shop)
+        old = self.folder.record(record.round) if record.supersedes else None
+        later_stand = old is not None and (old.made, old.state) == (record.made, record.state)
+        record.event = announce_round(record, self.campaign, self.shop, later_stand=later_stand)
         if record.supersedes:
             self.folder.supersede(record)
         else:
@@ -117,7 +124,7 @@ class Desk:
         if not record.supersedes:
             return newest
         kept = replace(record, revision=self.folder.record(record.round).revision)
-        same = events.identity(round_event(kept, self.campaign, self.shop)) == record.supersedes
+        same = events.identity(round_event(kept, self.campaign, self.shop.store)) == record.supersedes
         return kept.revision if same else newest + 1
 
     def keep_test(self, old: RoundRecord) -> None:
@@ -187,7 +194,7 @@ def ground_of(
         problems=problems,
         held_out=tuple(ref for references in held_out.values() for ref in references),
         models=campaigns.models_by_reference(campaign, before),
-        earlier=_earlier(before),
+        earlier=_earlier(before, {phase["name"]: phase["role"] for phase in campaign.recipe["phases"]}),
         replay=campaign.replay,
         engines=campaign.recipe.get("engines", {}),
     )
@@ -201,7 +208,7 @@ def _is_owed_figures(record: RoundRecord, folder: CampaignFolder) -> bool:
 
 @contextmanager
 def _publishing(home: Home) -> Iterator[Publisher]:
-    publisher = Publisher(home.outbox, home.mlflow_uri, log.warning)
+    publisher = Publisher(home.outbox, home.mlflow_uri, log.warning, home.prefect_pages)
     patience = PUBLISH_SECONDS
     try:
         yield publisher
@@ -212,7 +219,8 @@ def _publishing(home: Home) -> Iterator[Publisher]:
         publisher.close(patience)
 
 
-def _earlier(before: list[RoundRecord]) -> dict[str, dict[str, tuple[Result, ...]]]:
+def _earlier(before: list[RoundRecord], roles: Mapping[str, str]) -> dict[str, dict[str, tuple[Result, ...]]]:
+    """`roles`: phase → the role that it trains."""
     found: dict[str, dict[str, tuple[Result, ...]]] = {}
     for record in before:
         if record.round == 0:
@@ -221,7 +229,7 @@ def _earlier(before: list[RoundRecord]) -> dict[str, dict[str, tuple[Result, ...
             if stage["verb"] != "train":
                 continue
             read = Result({name: tuple(refs) for name, refs in stage["read"].items() if name.startswith("examples_")})
-            kinds = ["all"] if record.state == "rejected" else ["all", "accepted"]
+            kinds = ["all", "accepted"] if record.accepts(roles.get(path.partition("/")[0], "policy")) else ["all"]
             for kind in kinds:
                 here = found.setdefault(path, {})
                 here[kind] = (*here.get(kind, ()), read)

@@ -28,9 +28,9 @@ def evaluate(campaign: str, round: int | None = None, split: str = "validation")
         raise UnknownName("split", split, SPLITS, "to evaluate on")
     with Desk.at(campaign, wait=True) as desk:
         record = desk.folder.record(round) if round is not None else champion(desk)
-        model = {**record.start, **record.made}["policy"]
+        models = record.judged(desk.recipe.evaluators)
         ground = desk.ground(record.round, record.attempt)
-        rows = metric_rows(evaluated(desk.recipe, model, split, desk.held_out[split], ground, desk.shop), desk.shop)
+        rows = metric_rows(evaluated(desk.recipe, models, split, desk.held_out[split], ground, desk.shop), desk.shop)
     if FlowRunContext.get() is not None:
         key = f"{campaign}-r{record.round}-evaluate-{split}".lower().replace("_", "-")
         create_table_artifact(key=key, table=rows, description=f"{campaign} round {record.round} on {split}")

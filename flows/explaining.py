@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 def explain(name: str, number: int, stage: str | None, as_json: bool) -> None:
     """A round's jobs, or those of one stage. Raises UnknownName for a campaign, round or stage that is not there."""
-    folder = CampaignFolder(homes.current(), name)
+    folder = CampaignFolder(homes.to_read(), name)
     record = folder.record(number)
     explanation = Explanation(folder, record)
     rows = _of_stage(explanation.rows(), stage, list(record.stages))

@@ -135,13 +135,13 @@ def forecast(
     ground = ground_of(folder, campaign, drawn, held, number, record.attempt)
     again = RoundRecord(folder.name, number, record.attempt, start=dict(ground.models["previous"]))
     run_phases(recipe, ground, again, shop, lambda _: None)
-    policy = {**again.start, **again.made}["policy"]
-    evaluate(recipe, policy, "validation", held["validation"], ground, shop)
+    models = again.judged(recipe.evaluators)
+    evaluate(recipe, models, "validation", held["validation"], ground, shop)
     if recipe.gate is not None:
-        evaluate(recipe, policy, "gate", held["gate"], ground, shop)
-        champion = ground.models["champion"]["policy"]
-        shop.turn_to(champion, folder.finished())
-        evaluate(recipe, champion, "gate", held["gate"], ground, shop)
+        evaluate(recipe, models, "gate", held["gate"], ground, shop)
+        champions = {role: model for role, model in ground.models["champion"].items() if role in models}
+        shop.turn_to(champions["policy"], folder.finished())
+        evaluate(recipe, champions, "gate", held["gate"], ground, shop)
     return shop.rows
 
 

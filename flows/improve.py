@@ -20,6 +20,7 @@ from lib.errors import BudgetSpent, Collected
 from lib.round_record import RoundRecord
 from tasks.announce import announce_end, announce_metrics
 from tasks.outcome import failure_told
+from tasks.report import leave_report
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +31,19 @@ def improve(
 ) -> dict[str, Any] | State[Any]:
     """Continue a campaign where it stopped and return its figures.
 
-    It goes up to its planned number of rounds, to `rounds`, or by `more` rounds from where it stands (for schedules, which
-    leave the test split alone). A flow run that is retried goes on where it failed: the rounds that it finished are done,
-    and count among its `more`. It stops between shards once the campaign has spent its budget of device-seconds or tokens.
+    It goes up to its planned number of rounds, to `rounds` (which it keeps to from then on, if they are more), or by `more`
+    rounds from where it stands (for schedules, which leave the test split alone). A flow run that is retried goes on where it
+    failed: the rounds that it finished are done, and count among its `more`. It stops between shards once the campaign has
+    spent its budget of device-seconds or tokens.
     """
     try:
         with Desk.at(campaign, budget=Budget(budget_seconds, budget_tokens)) as desk:
-            rows = continued(desk, rounds, more)
+            try:
+                rows = continued(desk, rounds, more)
+            except BudgetSpent:
+                report(desk)
+                raise
+            report(desk)
             return {"campaign": campaign, "rounds": last_round(desk), "test": rows, "stopped": None}
     except BudgetSpent as spent:
         return stopped(spent, CampaignFolder(homes.current(), campaign))
@@ -46,14 +53,23 @@ def continued(desk: Desk, rounds: int | None, more: int | None) -> list[dict[str
     """Every round that is still to come, and the closing figures where these were the last."""
     measure_base(desk)
     desk.set_stale_aside()
-    goal = desk.campaign.rounds if rounds is None else rounds
+    if rounds is not None:
+        desk.folder.aim(rounds)
+    goal = desk.folder.goal if rounds is None else rounds
     whole = root_flow_run()
     if more is not None:
         goal = last_round(desk, but=whole) + more
     while (following := next_round(desk, goal)) is not None:
         passed(subflow(*following)(desk.folder.name, *following, root_flow_run=whole))
     done = last_round(desk)
-    return close(desk) if more is None and done and done >= desk.campaign.rounds else []
+    return close(desk) if more is None and done and done >= desk.folder.goal else []
+
+
+def report(desk: Desk) -> None:
+    """Leave the report of what is done, if anything is."""
+    if desk.folder.finished():
+        leave_report(desk.folder)
+        desk.publisher.kick()
 
 
 def root_flow_run() -> str:
@@ -114,9 +130,8 @@ def close(desk: Desk) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for record in desk.folder.finished():
         kept = list(record.metrics)
-        model = {**record.start, **record.made}["policy"]
         try:
-            measure(model, "test", desk.ground(record.round, record.attempt), record, desk)
+            measure(record.judged(desk.recipe.evaluators), "test", desk.ground(record.round, record.attempt), record, desk)
         except Collected as collected:
             log.warning("round %s has no closing figures: %s", record.round, collected)
             continue

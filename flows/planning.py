@@ -48,17 +48,17 @@ def plan(asked: Asked, as_json: bool) -> None:
     )
 
 
-def lack_of_room(asked: Asked, home: Home) -> str | None:
-    """A warning in a line where the most that is still to run takes more room than the disk has; None where there is enough."""
+def lack_of_room(asked: Asked, home: Home) -> list[str]:
+    """A warning in a line where the most that is still to run takes more room than the disk has; none where there is enough."""
     folder, timeless = CampaignFolder(home, asked.campaign), Rates(0.0, 0.0, measured=False)
     costs = _to_continue(folder, asked.rounds, timeless) if folder.exists else _to_begin(asked, timeless)
     needed, free = sum(cost.bytes for _, cost in costs), shutil.disk_usage(home.root).free
     if needed <= free:
-        return None
-    return (
+        return []
+    return [
         f"what is still to run may take {decimal(round(needed))}, and the disk that holds {home.root} has {decimal(free)} free; "
         "make room with: roundhouse gc"
-    )
+    ]
 
 
 def _to_begin(asked: Asked, at: Rates) -> Iterator[tuple[str, Cost]]:
@@ -76,12 +76,12 @@ def _to_continue(folder: CampaignFolder, rounds: int | None, at: Rates) -> Itera
     campaign = folder.load()
     UserCode.allow(folder.code)
     recipe, finished = folder.recipe(), folder.finished()
-    goal = campaign.rounds if rounds is None else rounds
+    goal = folder.goal if rounds is None else rounds
     last = max((record.round for record in finished), default=-1)
     yield from _rounds(recipe, campaign.problems.counts, last, goal, at)
     models = len(finished) + max(0, goal - last)
     untested = models - sum("evaluate/test" in record.stages for record in finished)
-    if untested and max(goal, last) >= max(1, campaign.rounds):
+    if untested and max(goal, last) >= max(1, folder.goal):
         yield "closing", evaluation_cost(recipe, "test", campaign.problems.counts["test"] * untested, at)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +19,7 @@ from lib.job import Result
 from lib.overrides import recorded
 from lib.plan import Ground
 from lib.round_record import RoundRecord
+from tasks.alarms import watch
 from tasks.evaluate import evaluate, items, metric_rows
 from tasks.outcome import failure_told
 from tasks.stage import Finished
@@ -48,31 +50,40 @@ def run_round(
 
 
 def evaluate_round(ground: Ground, record: RoundRecord, desk: Desk) -> None:
-    """Measure the round's policy on validation, and let the gate's own split decide whether it becomes champion."""
-    model = {**record.start, **record.made}["policy"]
-    measure(model, "validation", ground, record, desk)
+    """Measure the round's models on validation, and let the gate's own split decide, role by role, which become champion."""
+    models = record.judged(desk.recipe_of(record).evaluators)
+    measure(models, "validation", ground, record, desk)
     desk.save(record)
-    record.decision = decide(model, ground, record, desk)
-    record.state = "accepted" if record.decision["accepted"] else "rejected"
+    record.decide(decide(models, ground, record, desk))
+    watch(desk.recipe_of(record), record, desk.first(record), ground.held_out, desk.shop)
 
 
-def decide(model: str, ground: Ground, record: RoundRecord, desk: Desk) -> dict[str, Any]:
-    """The gate's word on a model, against the champion on the same problems; the first model has none to meet."""
+def decide(models: Mapping[str, str], ground: Ground, record: RoundRecord, desk: Desk) -> dict[str, dict[str, Any]]:
+    """The gate's word on each role's model, against that role's champion on the same problems; the first has none to meet."""
     recipe = desk.recipe_of(record)
     gate = recipe.gate
     if gate is None:
-        return {"accepted": True, "sentence": "accepted: this recipe has no gate"}
-    new = items(measure(model, "gate", ground, record, desk), desk.shop)
-    if record.round == 0:
-        return asdict(gate.decide(new, None, ground.seed))
-    champion = evaluate(recipe, ground.models["champion"]["policy"], "gate", desk.held_out["gate"], ground, desk.shop)
-    return asdict(gate.decide(new, items(champion, desk.shop), ground.seed))
+        return {role: {"accepted": True, "sentence": "accepted: this recipe has no gate"} for role in models}
+    found = measure(models, "gate", ground, record, desk)
+    known = {} if record.round == 0 else ground.models["champion"]
+    champions = {role: known[role] for role in models if role in known}
+    met = evaluate(recipe, champions, "gate", desk.held_out["gate"], ground, desk.shop)
+    return {
+        role: asdict(
+            gate.decide(
+                items(found, recipe, models, role, desk.shop),
+                items(met, recipe, champions, role, desk.shop) if role in champions else None,
+                ground.seed,
+            )
+        )
+        for role in models
+    }
 
 
-def measure(model: str, split: str, ground: Ground, record: RoundRecord, desk: Desk) -> Finished:
-    """Evaluate one model on one split and put the figures into the record, which the caller writes."""
+def measure(models: Mapping[str, str], split: str, ground: Ground, record: RoundRecord, desk: Desk) -> Finished:
+    """Evaluate models (role → digest) on one split and put the figures into the record, which the caller writes."""
     recipe = desk.recipe if split == "test" else desk.recipe_of(record)  # every model's closing figures are taken alike
-    finished = evaluate(recipe, model, split, desk.held_out[split], ground, desk.shop)
+    finished = evaluate(recipe, models, split, desk.held_out[split], ground, desk.shop)
     record.metrics.extend(metric_rows(finished, desk.shop))
     finished.note(record, f"evaluate/{split}", "evaluate", Result({"problems": desk.held_out[split]}))
     return finished

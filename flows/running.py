@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from flows import planning, showing, terminal
 from flows.asking import Asked
 from flows.watching import watching
+from lib import holding
 from lib import home as homes
 from lib.budget import Budget
 from lib.errors import BudgetSpent, UserError
@@ -28,7 +30,9 @@ def improve(asked: Asked, budget: Budget, *, wait: bool, remake: bool, as_json: 
     """Begin or continue a campaign, then print its figures; stopped by its budget it has ended well."""
     home = homes.current()
     folder = asked.checked(home)
-    if line := planning.lack_of_room(asked, home):
+    if not wait:
+        holding.refuse_held(folder.path, folder.name)
+    for line in (*asked.left_out(home), *planning.lack_of_room(asked, home)):
         terminal.errors.print(f"roundhouse: {line}", markup=False, soft_wrap=True)
     with running(home), watching(home, [folder.name], quiet=as_json):
         from flows.desk import Desk
@@ -78,6 +82,8 @@ def compare(each: list[Asked], jobs: int | None, as_json: bool, anew: str = "--n
     there = [folder.name for folder in [asked.checked(home) for asked in each] if folder.exists]
     if there:
         terminal.errors.print(f"{', '.join(there)}: begun before, and continued; {anew} begins anew", markup=False, soft_wrap=True)
+    for line in {line: None for asked in each for line in asked.left_out(home)}:
+        terminal.errors.print(f"roundhouse: {line}", markup=False, soft_wrap=True)
     campaigns = {asked.campaign: asked.words() for asked in each}
     if len(campaigns) < len(each):
         raise UserError("two of the recipes have the same name; give each of them once, or rename a file")
@@ -103,13 +109,21 @@ def demo(seed: int, as_json: bool) -> None:
         markup=False,
     )
     compare(each, 2, as_json, anew)
+    home = homes.current()
     terminal.console.print(
-        f"\nWhere the model came from:   roundhouse lineage model {names[0]}\n"
-        f"What was kept and dropped:   roundhouse query funnel\n"
-        f"Every round in MLflow:       mlflow ui --backend-store-uri {homes.current().mlflow_uri}\n",
+        f"\nThe campaign on one page:    {home.campaigns / names[0] / 'report.html'}\n"
+        f"Where the model came from:   {_typed('roundhouse')} lineage model {names[0]}\n"
+        f"What was kept and dropped:   {_typed('roundhouse')} query funnel\n"
+        f"Every round in MLflow:       {_typed('mlflow')} ui --backend-store-uri {home.mlflow_uri}\n",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _typed(command: str) -> str:
+    """A command as it is typed here: by its path where the environment that holds it is not active."""
+    beside = Path(sys.executable).with_name(command)
+    return command if shutil.which(command) or not beside.exists() else os.path.relpath(beside)
 
 
 def model_new(out: str, seed: int, steps: int | None, *, text: bool, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`roundhouse schedule`: the next round of a campaign by the clock, as a deployment `next-round/CAMPAIGN` of its own.
+"""`roundhouse schedule`: a campaign's next round by the clock, or its audit, as a deployment `next-round/CAMPAIGN` or `audit/CAMPAIGN`.
 
 A deployment's limit counts its own runs only, so each campaign gets its own: at most one runs, and a beat that comes
 meanwhile is skipped.
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
     from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
-FLOW = "next-round"
+ROUND, AUDIT = "next-round", "audit"
+"""The flows that are scheduled."""
+
 SLUG = "roundhouse"
 NEXT = 3
 """How many of the next times are shown."""
@@ -35,13 +37,15 @@ NEXT = 3
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-def schedule(name: str | None, cron: str | None, every: str | None, *, off: bool, as_json: bool) -> None:
-    """Put a campaign on a schedule, take it off, or show what is scheduled."""
+def schedule(name: str | None, cron: str | None, every: str | None, *, off: bool, audit: bool, as_json: bool) -> None:
+    """Put a campaign's next round or its audit on a schedule, take it off, or show what is scheduled."""
     asked = [option for option, given in (("--cron", cron), ("--every", every), ("--off", off)) if given]
     if len(asked) > 1:
         raise UserError(f"{' and '.join(asked)} exclude each other; give one of them")
     if asked and name is None:
         raise UserError(f"{asked[0]} needs a campaign: roundhouse schedule CAMPAIGN {asked[0]} …")
+    if audit and not asked:
+        raise UserError("--audit says what is scheduled; say when with --cron or --every, or --off")
     home = homes.current()
     if name is not None:
         CampaignFolder(home, name).load()
@@ -49,7 +53,7 @@ def schedule(name: str | None, cron: str | None, every: str | None, *, off: bool
     seconds = seconds_of(every) if every else None
     with _connected(home) as client:
         if name is not None and asked:
-            _deploy(client, home, name, None if off else _beat(cron, seconds))
+            _deploy(client, home, name, AUDIT if audit else ROUND, None if off else _beat(cron, seconds))
         _show(client, name, as_json)
 
 
@@ -101,25 +105,27 @@ def local_zone() -> str:
     return "UTC"
 
 
-def _deploy(client: SyncPrefectClient, home: Home, name: str, beat: CronSchedule | IntervalSchedule | None) -> None:
-    """Make the campaign's deployment, or change its schedule; without a beat it stays, to be run by hand."""
+def _deploy(client: SyncPrefectClient, home: Home, name: str, what: str, beat: CronSchedule | IntervalSchedule | None) -> None:
+    """Make the campaign's deployment of a flow, or change its schedule; without a beat it stays, to be run by hand."""
     from prefect.client.schemas.actions import DeploymentScheduleCreate
     from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
     from prefect.exceptions import ObjectNotFound
     from prefect.utilities.callables import parameter_schema
 
+    from flows.auditing import audit
     from flows.next_round import next_round
 
-    if beat is None and _deployed(client, name) is None:
+    flow, description = {ROUND: (next_round, f"The next round of {name}."), AUDIT: (audit, f"The audit of {name}.")}[what]
+    if beat is None and not _is_deployed(client, f"{what}/{name}"):
         return
     try:
         client.create_deployment(
-            client.create_flow(next_round),
+            client.create_flow(flow),
             name,
-            entrypoint="flows.next_round.next_round",
-            description=f"The next round of {name}.",
+            entrypoint=f"{flow.fn.__module__}.{flow.fn.__name__}",
+            description=description,
             parameters={"campaign": name},
-            parameter_openapi_schema=parameter_schema(next_round).model_dump(),
+            parameter_openapi_schema=parameter_schema(flow).model_dump(),
             schedules=[DeploymentScheduleCreate(schedule=beat, active=True, slug=SLUG)] if beat else [],
             concurrency_limit=1,
             concurrency_options=ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
@@ -132,24 +138,27 @@ def _deploy(client: SyncPrefectClient, home: Home, name: str, beat: CronSchedule
         raise UserError(f"the Prefect server has no work pool '{POOL}'; make it: prefect work-pool create {POOL} --type process") from None
 
 
-def _deployed(client: SyncPrefectClient, name: str) -> DeploymentResponse | None:
+def _is_deployed(client: SyncPrefectClient, name: str) -> bool:
     from prefect.exceptions import ObjectNotFound
 
     try:
-        return client.read_deployment_by_name(f"{FLOW}/{name}")
+        client.read_deployment_by_name(name)
     except ObjectNotFound:
-        return None
+        return False
+    return True
 
 
 def _show(client: SyncPrefectClient, name: str | None, as_json: bool) -> None:
     """A row for every active schedule of the campaign, or of all, with its next times."""
-    found = [_deployed(client, name)] if name is not None else client.read_deployments(limit=200)
-    rows = [row for deployment in found if deployment is not None for row in _rows(deployment)]
-    if as_json or not rows:
-        terminal.show(rows, f"schedule of {name}" if name is not None else "schedules", as_json)
-    for row in rows if not as_json else []:
+    rows = [row for deployment in client.read_deployments(limit=200) for row in _rows(deployment) if name in (None, row["campaign"])]
+    if as_json:
+        terminal.print_json(rows)
+        return
+    if not rows:
+        terminal.console.print("nothing is scheduled" if name is None else f"{name} is not scheduled", markup=False)
+    for row in rows:
         times = "\n        ".join(row["next"])
-        terminal.console.print(f"{row['campaign']}: {row['when']}\n  next: {times}", markup=False, soft_wrap=True)
+        terminal.console.print(f"{row['campaign']}: {row['flow']}, {row['when']}\n  next: {times}", markup=False, soft_wrap=True)
 
 
 def _rows(deployment: DeploymentResponse) -> list[dict[str, Any]]:
@@ -157,6 +166,7 @@ def _rows(deployment: DeploymentResponse) -> list[dict[str, Any]]:
     return [
         {
             "campaign": deployment.parameters.get("campaign", ""),
+            "flow": str(deployment.entrypoint or deployment.name).rpartition(".")[2].replace("_", "-"),
             "deployment": deployment.name,
             "when": _words(schedule),
             "next": next_times(schedule.model_dump(mode="json")),
@@ -167,9 +177,15 @@ def _rows(deployment: DeploymentResponse) -> list[dict[str, Any]]:
 
 def _words(schedule: Any) -> str:
     if cron := getattr(schedule, "cron", None):
-        return f"{cron} ({schedule.timezone})"
+        return f"{cron} ({schedule.timezone or 'UTC'})"
     interval = getattr(schedule, "interval", None)
-    return f"every {interval}" if interval is not None else str(getattr(schedule, "rrule", ""))
+    return f"every {_spoken(round(interval.total_seconds()))}" if interval is not None else str(getattr(schedule, "rrule", ""))
+
+
+def _spoken(seconds: int) -> str:
+    """As `seconds_of` reads it."""
+    unit = max((unit for unit in SECONDS if seconds % SECONDS[unit] == 0), key=SECONDS.__getitem__, default="s")
+    return f"{seconds // SECONDS[unit]}{unit}"
 
 
 def next_times(schedule: dict[str, Any]) -> list[str]:

@@ -12,7 +12,6 @@ from flows.wording import spoken
 from lib import comparison as compared
 from lib import home as homes
 from lib.campaign import CampaignFolder
-from lib.errors import RoundhouseError
 from lib.home import Home
 from lib.round_record import RoundRecord
 
@@ -64,7 +63,7 @@ def lineage(kind: str, found: str, as_json: bool) -> None:
     from lib import lineage as walks
     from lib.lineage_view import render
 
-    walk = walks.lineage(homes.current(), kind, found)
+    walk = walks.lineage(homes.to_read(), kind, found)
     if as_json:
         print_json(walk.to_dict())
     else:
@@ -75,29 +74,14 @@ def query(sql: str | None, limit: int | None, as_json: bool) -> None:
     """Rows of a query, or the named queries and the views."""
     from lib.ledger import NAMED, Ledger
 
-    with Ledger(homes.current()) as ledger:
-        if sql is None:
-            queries = [{"query": name, "question": question} for name, (question, _) in NAMED.items()]
-            views = [{"view": view, "columns": ", ".join(names)} for view, names in ledger.tables().items()]
-            if as_json:
-                print_json({"queries": queries, "views": views})
-            else:
-                show(queries, "named queries", as_json)
-                show(views, "views", as_json)
-            return
+    if sql is None:
+        from flows import tables
+
+        tables.tables(as_json)
+        return
+    with Ledger(homes.to_read()) as ledger:
         columns, rows = ledger.query(NAMED[sql][1] if sql in NAMED else sql, limit=limit)
     show([dict(zip(columns, row, strict=True)) for row in rows], sql if sql in NAMED else "query", as_json)
-
-
-def publish() -> None:
-    """Empty the outbox. Raises RoundhouseError if MLflow took not everything."""
-    from lib.publisher import publish as take
-
-    home = homes.current()
-    published = take(home.outbox, home.mlflow_uri)
-    if published.failed:
-        raise RoundhouseError(f"{published.failed} events still wait: {published.reason}")
-    console.print(f"{published.count} events published to {home.mlflow_uri}", markup=False, soft_wrap=True)
 
 
 def round_facts(record: RoundRecord) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lib import campaign as campaigns
 from lib import ending, pace, stage_paths
+from lib.alarms import every as every_alarm
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign
 from lib.errors import UserError
@@ -58,10 +59,11 @@ class Standing:
             "reason": reason,
             "holder": holder,
             "rounds_done": done,
-            "rounds": campaign.rounds if campaign else None,
+            "rounds": self.folder.goal if campaign else None,
             "champion": champion(campaign, finished) if campaign else None,
             "figures": figures(last, "validation") if last else {},
             "figures_of_round": last.round if last else None,
+            "alarms": every_alarm.ringing(last.alarms) if last else [],
             "now": now and self._timed(now, campaign),
             "next": self._next(campaign, finished, now),
         }
@@ -91,7 +93,7 @@ class Standing:
         if ended and ended.state == "failed":
             return "failed", ended.reason
         done = max((record.round for record in self.finished()), default=0)
-        if done >= campaign.rounds and self.folder.test():
+        if done >= self.folder.goal and self.folder.test():
             return "complete", None
         if ended:
             return "stopped", ended.reason
@@ -118,15 +120,17 @@ class Standing:
     def _next(self, campaign: Campaign | None, finished: list[RoundRecord], now: Facts | None) -> list[Facts]:
         """What follows: the stages of this round, then the next round or the closing figures."""
         done = max((record.round for record in finished), default=0)
-        if campaign is None or (done >= campaign.rounds and self.folder.test()):
+        if campaign is None or (done >= self.folder.goal and self.folder.test()):
             return []
         number = now["round"] if now and now["stage"] in self._paths(campaign) else done
         known = self._known(campaign, number)
         stages = [{"stage": path, "about_seconds": known.whole(path)} for path in self._following(campaign, now)] if now else []
         if now and now["stage"] == stage_paths.CLOSING:
             return []
-        if (following := max(number, done) + 1) <= campaign.rounds:
+        if (following := max(number, done) + 1) <= self.folder.goal:
             return [*stages, {"round": following}]
+        if following > self.folder.goal + 1 or not self.folder.goal:  # by a schedule, which leaves the test split alone
+            return stages
         return [*stages, {"stage": stage_paths.CLOSING, "about_seconds": known.whole(stage_paths.CLOSING)}]
 
     def _following(self, campaign: Campaign | None, now: Facts) -> list[str]:
@@ -167,11 +171,11 @@ class Standing:
 def champion(campaign: Campaign, finished: list[RoundRecord]) -> Facts | None:
     """The model that the gate last promoted, and the round that made it; 0 is the base model."""
     digest = campaigns.models_by_reference(campaign, finished)["champion"].get("policy")
-    made = [record.round for record in finished if record.round and record.state == "accepted" and record.made.get("policy") == digest]
+    made = [record.round for record in finished if record.round and record.promoted.get("policy") == digest]
     return {"round": made[-1] if made else 0, "model": digest} if digest else None
 
 
 def figures(record: RoundRecord, split: str) -> dict[str, Facts]:
     """Metric → value and standard error, of a round's model on a split."""
-    rows = [row for row in record.metrics if row["split"] == split and row["slice"] == "all"]
+    rows = [row for row in reversed(record.metrics) if row["split"] == split and row["slice"] == "all"]  # the policy's stand first
     return {row["metric"]: {"value": row["value"], "stderr": row.get("stderr"), "n": row.get("n")} for row in rows}

@@ -26,7 +26,7 @@ ASK_SECONDS = 10.0
 
 def status(name: str | None, *, watch: bool, as_json: bool) -> None:
     """All campaigns, or one with its rounds; once, or again and again until Ctrl-C."""
-    home = homes.current()
+    home = homes.to_read()
     if name is not None:
         folder = CampaignFolder(home, name)
         if folder.exists or not (folder.path / "campaign.lock").exists():  # else its beginning was cut short, and that is shown

@@ -31,6 +31,7 @@ from lib.recordings.judges import judges
 from lib.recordings.recordings import Recordings
 from lib.recordings.report import Judged
 from lib.records import TableSpec
+from lib.report.words import count
 from lib.stages.recordings import NOTES
 from lib.store import Store
 from lib.strategy import Strategy
@@ -202,7 +203,7 @@ def _write(folder: Path, judged: Judged, found: Mapping[str, Any]) -> None:
 
 
 def _show(found: Mapping[str, Any], file: str) -> None:
-    _say(f"{file}: {found['completions']} completions of {found['problems']} problems")
+    _say(f"{file}: {count(found['completions'], 'completion')} of {count(found['problems'], 'problem')}")
     if found["judged_by_own_tests"]:
         _say(f"{found['judged_by_own_tests']} of them were asked in other words than the set's and are judged by the tests that they bring")
     _list(found["left_out"], f"rows left out: {len(found['left_out'])}")

@@ -40,8 +40,9 @@ def summary(facts: Facts) -> list[str]:
     if facts["figures"]:
         values = "  ".join(f"{spoken(name)} {figure(facts['figures'][name])}" for name in METRICS if name in facts["figures"])
         lines.append(f"  {_model_of(facts['figures_of_round'])} on validation: {values}")
+    lines += [f"  {alarm['level']} {alarm['alarm']}: {alarm['sentence']}" for alarm in facts["alarms"]]
     if facts["state"] == "idle":
-        lines.append(f"  go on with: roundhouse improve {facts['campaign']}")
+        lines.append(f"  {_onward(facts)}")
     return lines
 
 
@@ -52,10 +53,14 @@ def reason(facts: Facts, named: bool = True) -> list[str]:
     who = f"{facts['campaign']} {facts['state']}: " if named else ""
     if facts["state"] == "unreadable":
         return [f"{facts['campaign']}: {facts['reason']}"]
-    again = (
-        "the same command begins it" if facts["state"].startswith("beginning") else f"go on with: roundhouse improve {facts['campaign']}"
-    )
+    again = "the same command begins it" if facts["state"].startswith("beginning") else _onward(facts)
     return [f"{who}{facts['reason']}", f"  {again}"]
+
+
+def _onward(facts: Facts) -> str:
+    """The command that goes on; beyond the last round that was asked for, it has to say how far."""
+    further = f" --rounds {facts['rounds_done'] + 1}" if facts["rounds_done"] >= facts["rounds"] else ""
+    return f"go on with: roundhouse improve {facts['campaign']}{further}"
 
 
 def spending(facts: Facts) -> list[str]:
@@ -150,7 +155,7 @@ def _round_of(facts: Facts) -> str:
         return ""
     now = facts["now"]
     number = max(now["round"] if now and not now["stage"].startswith("problems/") else 0, facts["rounds_done"])
-    return f"round {number} of {facts['rounds']}"
+    return f"round {number} of {facts['rounds']}" if number <= facts["rounds"] else f"round {number}"
 
 
 def _model_of(number: int) -> str:

@@ -1,7 +1,9 @@
 """Folders of files named by their content: written aside, hashed, moved into place by one rename, verified when read.
 
 artifacts/ab/DIGEST/…           the files, and .files.json: their names and sha256; DIGEST is the sha256 of that text;
-                                .collected.json where files were collected that were needed no more (lib.tombstone)
+                                .collected.json where files were collected that were needed no more (lib.tombstone);
+                                .forgotten.json instead of the files where they held what was to be forgotten: it names the
+                                artifact that took their place, which is meant wherever DIGEST is (lib.forgotten)
 quarantine/                     what did not match its digest, kept to be looked at
 """
 
@@ -10,17 +12,19 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lib import seeds, tombstone
+from lib import forgotten, seeds, tombstone
 from lib.errors import Collected, DamagedArtifact
 from lib.files import locked, sha256_of, sync_folder
+from lib.forgotten import Stone
 from lib.tombstone import Gone, Maker, Tombstone
 
 _INDEX = ".files.json"
@@ -36,12 +40,33 @@ class Artifacts:
     def folder(self, reference: str) -> Path:
         """The folder of an artifact, or of a folder inside it (`DIGEST/sub`)."""
         digest, _, inside = reference.partition("/")
-        home = self.root / "artifacts" / digest[:2] / digest
+        home = self.place(self.now(digest))
         return home / inside if inside else home
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """An empty folder on the store's own disk, removed afterwards unless it was published."""
+        folder = self.root / "tmp" / f"{os.getpid()}-{platform.node()}-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def place(self, digest: str) -> Path:
+        """Where an artifact of this very digest is or was."""
+        return self.root / "artifacts" / digest[:2] / digest
+
+    def now(self, digest: str) -> str:
+        """The artifact that took an artifact's place when something in it was forgotten; itself where nothing was."""
+        while (stone := forgotten.stone(self.place(digest))) is not None:
+            digest = stone.now
+        return digest
 
     def files(self, digest: str) -> dict[str, str]:
         """File name → sha256 of an artifact. Raises DamagedArtifact if its index is missing or does not match its name."""
-        index = self.folder(digest) / _INDEX
+        digest = self.now(digest)
+        index = self.place(digest) / _INDEX
         if not index.is_file():
             raise DamagedArtifact(f"artifact {digest[:12]} is not in {self.root}")
         found = parsed(index)
@@ -53,7 +78,7 @@ class Artifacts:
         """A digest of what a reference holds: the artifact's own, or of one folder's files."""
         digest, _, inside = reference.partition("/")
         if not inside:
-            return digest
+            return self.now(digest)
         part = {name: sha for name, sha in self.files(digest).items() if name.startswith(f"{inside}/")}
         if not part:
             raise DamagedArtifact(f"artifact {digest[:12]} has no folder '{inside}'")
@@ -91,10 +116,24 @@ class Artifacts:
         stone = tombstone.read(folder)
         going = {name: Gone(shas[name], (folder / name).stat().st_size) for name in names}
         files = {**(stone.files if stone is not None else {}), **going}
-        tombstone.write(folder, Tombstone(datetime.now(UTC).isoformat(timespec="seconds"), files, maker))
+        with self.workspace() as workspace:
+            tombstone.write(folder, Tombstone(datetime.now(UTC).isoformat(timespec="seconds"), files, maker), workspace)
         sync_folder(folder)
         for name in going:
             (folder / name).unlink(missing_ok=True)
+
+    def replace(self, digest: str, stone: Stone) -> None:
+        """Let another artifact take one's place, and remove its files for good; what was cut off in the middle is finished."""
+        folder = self.place(digest)
+        if forgotten.stone(folder) is None:
+            with self.workspace() as workspace:
+                forgotten.put_stone(folder, stone, workspace)
+            sync_folder(folder)
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir():
+                path.rmdir()
+            elif path.name not in (_INDEX, forgotten.NAME):
+                path.unlink()
 
     def adopt(self, folder: Path) -> str:
         """Move a folder's files into place, unless equal content is there already, and return their digest."""

@@ -70,6 +70,20 @@ class CampaignFolder:
         except ValidationError as error:
             raise _damage(path, error) from None
 
+    @property
+    def goal(self) -> int:
+        """The round that it goes up to: as planned when it began, or as far as it was asked to go since."""
+        path = self.path / "goal.json"
+        asked = read_json(path) if path.is_file() else 0
+        if not isinstance(asked, int):
+            raise UserError(f"{path} holds no number of rounds; restore it or remove it")
+        return max(self.load().rounds, asked)
+
+    def aim(self, rounds: int) -> None:
+        """Note that it was asked to go further, so that it does whoever continues it."""
+        if rounds > self.goal:
+            write_json(self.path / "goal.json", rounds)
+
     def recipe(self) -> Recipe:
         """The recipe that campaign.json holds. Raises UserError where it holds none."""
         try:
@@ -209,7 +223,7 @@ def siblings(recipe_file: Path) -> list[Path]:
 def models_by_reference(campaign: Campaign, finished: list[RoundRecord]) -> dict[str, dict[str, str]]:
     """`base`, `previous`, `champion` and `round:N` → role → model digest, from what has finished.
 
-    A rejected round stands under its own number only.
+    A model that the gate rejected stands under its round's number only; each role has a champion of its own.
     """
     found: dict[str, dict[str, str]] = {"base": dict(campaign.base), **campaign.external}
     best = dict(campaign.base)
@@ -217,8 +231,7 @@ def models_by_reference(campaign: Campaign, finished: list[RoundRecord]) -> dict
         if record.round == 0:
             continue
         found[f"round:{record.round}"] = {**best, **record.made}
-        if record.state == "accepted":
-            best = {**best, **record.made}
+        best = {**best, **record.promoted}
     found["previous"] = best
     found["champion"] = best
     return found

@@ -43,14 +43,14 @@ class Difference:
     n: int
 
 
-def standings(home: Home, name: str) -> list[Standing]:
-    """Every model of a campaign that has test figures, the base model first. Raises UserError if none has any."""
+def standings(home: Home, name: str, split: str = "test") -> list[Standing]:
+    """Every model of a campaign that has figures on a split, the base model first. Raises UserError if none has any."""
     folder = CampaignFolder(home, name)
     campaign = folder.load()
     store = Store(home.store)
     found = []
     for record in folder.finished():
-        references = record.stages.get("evaluate/test", {}).get("made", {})
+        references = record.stages.get(f"evaluate/{split}", {}).get("made", {})
         if not references:  # a round made since the test split was read
             continue
         metrics = tables.read([store.folder(r) / "metrics.parquet" for r in references["metrics"]], records.METRICS).to_pylist()
@@ -58,10 +58,10 @@ def standings(home: Home, name: str) -> list[Standing]:
         values: dict[str, dict[str, float]] = {}
         for row in items.to_pylist():
             values.setdefault(row["metric"], {}).setdefault(row["problem_id"], row["value"])
-        figures = {row["metric"]: (row["value"], row["stderr"]) for row in metrics if row["slice"] == "all"}
+        figures = {row["metric"]: (row["value"], row["stderr"]) for row in reversed(metrics) if row["slice"] == "all"}
         found.append(Standing(name, campaign.recipe_name, record.round, record.state, figures, values))
     if not found:
-        raise UserError(f"campaign '{name}' has no test figures yet; finish it with: roundhouse improve {name}")
+        raise UserError(f"campaign '{name}' has no {split} figures yet; finish it with: roundhouse improve {name}")
     return found
 
 

@@ -226,8 +226,8 @@ def _text(value: Any) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def connect(files: Sequence[str], spill: str, *, threads: int = 1, memory_limit: str = "2GB") -> Connection:
-    """A private database in memory whose SQL can read these Parquet files and nothing else, nor change that.
+def connect(files: Sequence[str], spill: str, *, folders: Sequence[str] = (), threads: int = 1, memory_limit: str = "2GB") -> Connection:
+    """A private database in memory whose SQL can read these Parquet files (and folders) and nothing else, nor change that.
 
     It may still write to the files named: whoever lets strangers ask must look at what they ask (lib.ledger does).
     """
@@ -244,5 +244,7 @@ def connect(files: Sequence[str], spill: str, *, threads: int = 1, memory_limit:
         },
     )
     made.execute(f"SET allowed_paths = [{', '.join(map(_text, files))}]")
+    made.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
+    made.execute("SET enable_progress_bar = false")  # it would stand among the answers on standard output
     made.execute("SET enable_external_access = false; SET lock_configuration = true")
     return made

@@ -1,7 +1,7 @@
-"""What lineage says: a campaign began, a round was decided, a model was measured, a campaign stopped.
+"""What lineage says: a campaign began, a round was decided, a model was measured, a campaign stopped, a report was written.
 
 An event is content: put no clock times, host names or absolute paths in one, so that a replay says the same words.
-Only `flow_run` and `supersedes` depend on who put it, and they are left out of its id. A round that is run again and
+What depends on who put it and when (`NOT_IN_ID`) is left out of its id. A round that is run again and
 comes out otherwise raises `revision`, so that going back to what it was before is an event too.
 """
 
@@ -16,8 +16,11 @@ from typing import Any, ClassVar
 from lib import outbox
 from lib.errors import UserError
 
-NOT_IN_ID = ("flow_run", "supersedes")
+NOT_IN_ID = ("flow_run", "supersedes", "later_stand")
 """Fields that do not make an event another event."""
+
+CAME_LATER = ("otherwise",)
+"""Fields that older homes' events do not have: empty, they are left out of the id too, so that those keep theirs."""
 
 
 def pointer(path: Path, home: Path) -> str:
@@ -114,6 +117,14 @@ class RoundEvent:
     """The event id of the round that this one is a rerun of."""
     revision: int = 0
     """How often the campaign's past had been changed by reruns when this was decided."""
+    later_stand: bool = False
+    """A rerun that came to the same models: later rounds stand on them, and the aliases are theirs."""
+    otherwise: Mapping[str, str] = field(default_factory=dict)
+    """Role → the gate's sentence, of roles that it decided otherwise than the round."""
+
+    def promotes(self, role: str) -> bool:
+        """Whether the model made for a role became its champion."""
+        return self.accepted != (role in self.otherwise)
 
     @property
     def decision(self) -> str:
@@ -134,6 +145,8 @@ class EvaluateEvent:
     flow_run: str = ""
     revision: int = 0
     """That of its round."""
+    datasets: tuple[DatasetRef, ...] = ()
+    """The split's problems, and the completions, verdicts and metrics of the measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +161,74 @@ class FinalEvent:
     flow_run: str = ""
 
 
-Event = CampaignEvent | RoundEvent | EvaluateEvent | FinalEvent
+@dataclass(frozen=True, slots=True)
+class ForgetEvent:
+    """A problem or completion was forgotten that models of a campaign had learned from."""
+
+    kind: ClassVar[str] = "forget"
+    campaign: str
+    what: str
+    """problem or completion."""
+    id: str
+    models: tuple[ModelRef, ...]
+    """Those that learned from it, and those that were trained from these."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEvent:
+    """A campaign's report was written; the page itself is taken to MLflow when this is published."""
+
+    kind: ClassVar[str] = "report"
+    campaign: str
+    digest: str
+    """sha256 of the page."""
+    uri: str
+    """Where it is, relative to the home."""
+    flow_run: str = ""
+
+    def __post_init__(self) -> None:
+        _refuse_machine_path(self.uri)
+
+
+Event = CampaignEvent | RoundEvent | EvaluateEvent | FinalEvent | ForgetEvent | ReportEvent
 
 
 def put(folder: Path, event: Event) -> str:
     """Queue an event in an outbox and return its id."""
-    return outbox.put(folder, _body(event), ignoring=NOT_IN_ID)
+    return outbox.put(folder, body := _body(event), ignoring=_ignored(body))
 
 
 def identity(event: Event) -> str:
     """The id that `put` would return."""
-    return outbox.event_id(_body(event), NOT_IN_ID)
+    return outbox.event_id(body := _body(event), _ignored(body))
+
+
+def title(event: Mapping[str, Any]) -> str:
+    """What a queued event is about, in words; one of a kind that is not known has its kind for a title."""
+    whole = f"{event.get('campaign')}"
+    kind = event.get("kind")
+    if kind == CampaignEvent.kind:
+        return f"the beginning of {whole}"
+    if kind == FinalEvent.kind:
+        return f"the end of {whole} after round {event.get('rounds')}"
+    if kind == ReportEvent.kind:
+        return f"the report of {whole}"
+    if kind == ForgetEvent.kind:
+        return f"what models of {whole} had learned of {event.get('what')} {event.get('id')}"
+    if kind not in (RoundEvent.kind, EvaluateEvent.kind):
+        return f"'{kind}' of {whole}"
+    here = f"{round_title(event.get('round', 0), event.get('attempt', 1), event.get('revision', 0))} of {whole}"
+    return here if kind == RoundEvent.kind else f"{here} on {event.get('split')}"
+
+
+def round_title(number: int, attempt: int, revision: int) -> str:
+    """A round as a person calls it: the first attempt and what no rerun changed go without saying."""
+    words = f"round {number}" + (f" attempt {attempt}" if attempt > 1 else "")
+    return words + (f" revision {revision}" if revision else "")
+
+
+def _ignored(body: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*NOT_IN_ID, *(name for name in CAME_LATER if not body.get(name)))
 
 
 def _body(event: Event) -> dict[str, Any]:
@@ -168,7 +238,8 @@ def _body(event: Event) -> dict[str, Any]:
 def from_json(body: Mapping[str, Any]) -> Event:
     """The event that `put` queued. Raises UserError for a kind that this version does not know."""
     kind = str(body.get("kind"))
-    makers: dict[str, Callable[..., Event]] = {cls.kind: cls for cls in (CampaignEvent, RoundEvent, EvaluateEvent, FinalEvent)}
+    kinds = (CampaignEvent, RoundEvent, EvaluateEvent, FinalEvent, ForgetEvent, ReportEvent)
+    makers: dict[str, Callable[..., Event]] = {cls.kind: cls for cls in kinds}
     if kind not in makers:
         raise UserError(f"the outbox holds an event of kind '{kind}', which this roundhouse does not know; upgrade it")
     try:
@@ -206,16 +277,3 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "metrics": lambda figures: {name: float(value) for name, value in figures.items()},
 }
 """Field → how its JSON becomes the value again; fields not named here are plain."""
-
-
-def lineage_markdown(event: RoundEvent) -> str:
-    """A round's lineage as one page: what it read, what came out, why, and how to check."""
-    attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
-    models = [("in", model) for model in event.models_in] + [("out", model) for model in event.models_out]
-    lines = [f"# {event.campaign}: round {event.round}{attempt}", "", f"**{event.decision}**: {event.reason}", ""]
-    lines += ["| model | role | sha256 | where |", "|---|---|---|---|"]
-    lines += [f"| {way} | {model.role} | `{model.digest}` | `{model.uri}` |" for way, model in models]
-    lines += ["", "| table | context | rows | sha256 | where |", "|---|---|---|---|---|"]
-    lines += [f"| {d.name} | {d.context} | {d.rows} | `{d.digest}` | `{d.uri}` |" for d in event.datasets]
-    lines += ["", *(f"Walk further: `roundhouse lineage model {model.digest[:12]}`" for model in event.models_out)]
-    return "\n".join(lines) + "\n"

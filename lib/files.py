@@ -22,10 +22,13 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's text in one step, flushed to the disk before it gets its name."""
+def write_atomically(path: Path, text: str, workspace: Path | None = None) -> None:
+    """Replace a file's text in one step, flushed to the disk before it gets its name.
+
+    It is written in its own folder first, or in a `workspace` on the same disk where a kill may leave nothing in its folder.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    aside = (workspace or path.parent) / f".{path.name}.{uuid.uuid4().hex}"
     try:
         with aside.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -37,9 +40,9 @@ def write_atomically(path: Path, text: str) -> None:
         raise _explained(error, path) from error
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, workspace: Path | None = None) -> None:
     """Replace a JSON file in one step; indented, in the order given, to be read by people."""
-    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", workspace)
 
 
 def read_json(path: Path) -> Any:

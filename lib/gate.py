@@ -7,7 +7,7 @@ margin. With few problems the interval is wide and the gate strict; the sentence
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -65,11 +65,13 @@ class Gate(Settings):
             sentence = f"accepted: {_spoken(self.metric)} {new:.3f} on {len(values)} problems, the first champion"
             return Decision(True, sentence, len(values), new)
         found = self._compare(self.metric, self.margin, new_items, champion_items, seed)
-        for metric, margin in self.must_not_regress:
+        held = ""
+        for metric, margin in self.must_not_regress if found.accepted else ():
             other = self._compare(metric, margin, new_items, champion_items, seed)
-            if found.accepted and not other.accepted:
-                found = other
-        return found
+            if not other.accepted:
+                return other
+            held += f"; {_spoken(metric)} holds, {other.difference:+.3f}, and {_worst(other.bound or 0.0, True)} ({margin:g} at most)"
+        return replace(found, sentence=found.sentence + held)
 
     def _compare(self, metric: str, margin: float, new_items: pa.Table, champion_items: pa.Table, seed: int) -> Decision:
         pairs = _paired(_values(new_items, metric), _values(champion_items, metric), metric)

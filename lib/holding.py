@@ -53,14 +53,18 @@ def _ancestors(pid: int) -> Iterator[int]:
             return
 
 
+def refuse_held(folder: Path, name: str) -> None:
+    """Raise Held, saying who holds it, if somebody runs the campaign of a folder now."""
+    if (who := holder(folder)) is not None:
+        raise _held(name, who)
+
+
 @contextmanager
 def hold(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
     """Run the campaign of a folder alone. Raises Held, saying who holds it, unless told to wait."""
     with _lock(folder, wait=wait) as who:
         if who is not None:
-            raise Held(
-                f"campaign '{name}' is being run by process {who['pid']} on {who['host']}; wait for it with --wait, or stop that process"
-            )
+            raise _held(name, who)
         write_atomically(folder / "holder.json", json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         try:
             yield
@@ -79,6 +83,10 @@ def _lock(folder: Path, *, wait: bool) -> Iterator[dict[str, Any] | None]:
                 yield None if held else who or _note(folder)
                 return
         time.sleep(0.01)  # nobody runs it, somebody only looked
+
+
+def _held(name: str, who: dict[str, Any]) -> Held:
+    return Held(f"campaign '{name}' is being run by process {who['pid']} on {who['host']}; wait for it with --wait, or stop that process")
 
 
 def _note(folder: Path) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.addresses import shown
 from lib.errors import UserError
 
 
@@ -37,6 +40,16 @@ class Home:
         return self.root / "locks"
 
     @property
+    def index(self) -> Path:
+        """What only saves reading the store through, and can be removed at any time."""
+        return self.root / "index"
+
+    @property
+    def writable(self) -> bool:
+        """Whether it is more than a copy to look at, on a disk or in a folder that is closed to this user."""
+        return os.access(self.root, os.W_OK)
+
+    @property
     def prefect(self) -> Path:
         return self.root / "prefect"
 
@@ -50,17 +63,40 @@ class Home:
         """MLFLOW_TRACKING_URI if it is set, else a sqlite file in this home."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
 
+    @property
+    def prefect_pages(self) -> str:
+        """Where a person opens Prefect's pages: the server that PREFECT_API_URL names, else the one that `roundhouse up` ran last.
+
+        Empty where there is neither, for a private server goes with the command that started it. Without credentials.
+        """
+        given = os.environ.get("PREFECT_UI_URL") or os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            private = json.loads((self.prefect / "server.json").read_text(encoding="utf-8"))["url"]
+            given = "" if f"{given}/api" == private else given
+        with contextlib.suppress(OSError, ValueError, KeyError, StopIteration):
+            services = json.loads((self.up / "state.json").read_text(encoding="utf-8"))["services"]
+            given = given or next(str(service["address"]) for service in services if service["name"] == "prefect")
+        return shown(given)
+
 
 def current() -> Home:
-    """The home that ROUNDHOUSE_HOME names, or ./data.
+    """The home that ROUNDHOUSE_HOME names, or ./data, to write to.
 
     Raises UserError if the folder cannot be made or written.
     """
-    root = Path(os.environ.get("ROUNDHOUSE_HOME") or "data").expanduser().resolve()
+    home = to_read()
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        home.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make {root}: {error.strerror}; set ROUNDHOUSE_HOME to a folder that can be written") from None
-    if not os.access(root, os.W_OK):
-        raise UserError(f"cannot write to {root}; set ROUNDHOUSE_HOME to a folder that can be written")
+        raise UserError(f"cannot make {home.root}: {error.strerror}; set ROUNDHOUSE_HOME to a folder that can be written") from None
+    if not home.writable:
+        raise UserError(f"cannot write to {home.root}; set ROUNDHOUSE_HOME to a folder that can be written")
+    return home
+
+
+def to_read() -> Home:
+    """The same home to look at alone: it may be closed to writing, as an auditor's copy is. Raises UserError if it is a file."""
+    root = Path(os.environ.get("ROUNDHOUSE_HOME") or "data").expanduser().resolve()
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root} is a file; set ROUNDHOUSE_HOME to a folder that can be written")
     return Home(root)

@@ -1,24 +1,20 @@
-"""What lies below a home, as small tables: records, folder listings and round.json files are read, no Parquet file is opened.
-
-Paths are plain strings here: there may be ten thousand of them, and making them was most of the time.
-"""
+"""What lies below a home, as small tables: records, folder listings and round.json files are read, no Parquet file is opened."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from lib import models, seeds, tombstone
-from lib.errors import UserError
-from lib.files import read_json
+from lib import forgotten, listing, models, round_record, tombstone
 from lib.home import Home
+from lib.listing import Artifact
+from lib.noted import Noted
 from lib.records import METRICS, TABLES
-from lib.round_record import RoundRecord, read_figures, read_round
+from lib.round_record import RoundRecord, read_figures
 
 _TEXT, _COUNT = pa.string(), pa.int64()
 
@@ -54,36 +50,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             "seconds": pa.float64(),
         }
     ),
+    "forgotten": pa.schema({"kind": _TEXT, "id": _TEXT, "forgotten_at": _TEXT, "before": _TEXT, "after": _TEXT}),  # a row for each artifact
+    "forgotten_models": pa.schema({"kind": _TEXT, "id": _TEXT, "model": _TEXT, "how": _TEXT}),
     "stages": pa.schema({**_PLACE, "stage": _TEXT, "verb": _TEXT, "key": _TEXT, "version": _COUNT, "digest": _TEXT, "reused": pa.bool_()}),
 }
 """Name → columns of what is read from records; `artifacts` has one row a publication, `rounds` one a role."""
 
 Row = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Artifact:
-    """The files of one artifact as a listing shows them."""
-
-    digest: str
-    folder: str
-    bytes: int = 0
-    names: list[str] = field(default_factory=list)
-    is_collected: bool = False
-
-    def index(self) -> dict[str, str]:
-        """File name → sha256, as the artifact's own index says."""
-        return read_json(Path(self.folder, ".files.json"))["files"]
-
-    @property
-    def is_model(self) -> bool:
-        return any(models.WEIGHTS.fullmatch(name) for name in [*self.names, *self.gone])
-
-    @property
-    def gone(self) -> dict[str, str]:
-        """File name → sha256 of weights that were collected."""
-        stone = tombstone.read(Path(self.folder)) if self.is_collected else None
-        return stone.missing(Path(self.folder)) if stone is not None else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +70,12 @@ class Inventory:
 
 def take(home: Home) -> Inventory:
     """Look through a home. Raises UserError naming a record or round.json that is not readable JSON."""
-    found = {artifact.digest: artifact for artifact in _artifacts(home.store / "artifacts")}
-    records = list(_records(home.store / "by-key"))
-    rounds = _rounds(home.campaigns)
+    noted = Noted(home.index / "noted.json", (listing.__file__, round_record.__file__))
+    found = {artifact.digest: artifact for artifact in listing.artifacts(home.store / "artifacts", noted)}
+    records = list(listing.records(home.store / "by-key", noted))
+    rounds = listing.rounds(home.campaigns, noted)
+    if home.writable:
+        noted.save()
     rows = {
         "artifacts": _artifact_rows(found, records),
         "inputs": _input_rows(found, records),
@@ -107,40 +83,22 @@ def take(home: Home) -> Inventory:
         "rounds": [row for record in rounds for row in _round_rows(record)],
         "metrics": [row for record in rounds for row in _metric_rows(record)] + list(_test_rows(home.campaigns)),
         "costs": [row for record in rounds for row in _cost_rows(record)],
-        "stages": [row for record in rounds for row in _stage_rows(record)],
+        "stages": [{**row, "digest": _now(found, row["digest"])} for record in rounds for row in _stage_rows(record)],
     }
+    gone = forgotten.known(home.store)
+    rows["forgotten"] = [
+        {"kind": one.kind, "id": one.id, "forgotten_at": one.at, "before": before, "after": after}
+        for one in gone
+        for before, after in sorted(one.artifacts.items())
+    ]
+    rows["forgotten_models"] = [
+        {"kind": one.kind, "id": one.id, "model": model, "how": how} for one in gone for model, how in one.learned.items()
+    ]
     return Inventory(_files(found.values()), {name: _table(name, rows[name]) for name in SCHEMAS})
 
 
 def _table(name: str, rows: Iterable[Row]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=SCHEMAS[name])
-
-
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except FileNotFoundError:  # a fresh home, or an artifact that was just set aside
-        return []
-
-
-def _artifacts(root: Path) -> Iterator[Artifact]:
-    for bucket in _entries(root):
-        for entry in _entries(bucket.path):
-            artifact = Artifact(entry.name, entry.path)
-            _list(artifact, artifact.folder, "")
-            yield artifact
-
-
-def _list(artifact: Artifact, folder: str, inside: str) -> None:
-    for entry in _entries(folder):
-        if entry.is_dir():
-            _list(artifact, entry.path, f"{inside}{entry.name}/")
-        elif entry.name == tombstone.NAME:
-            artifact.is_collected = True
-        elif not entry.name.startswith("."):
-            artifact.names.append(inside + entry.name)
-            artifact.bytes += entry.stat().st_size
 
 
 def _files(artifacts: Iterable[Artifact]) -> dict[str, dict[str, list[str]]]:
@@ -153,67 +111,39 @@ def _files(artifacts: Iterable[Artifact]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def _records(root: Path) -> Iterator[Row]:
-    """Every record of a publication, by key and version."""
-    for key in _entries(root):
-        stems = [entry.name.removesuffix(".json") for entry in _entries(key.path) if entry.name.endswith(".json")]
-        for version in sorted(int(stem) for stem in stems if stem.isdigit()):
-            path = Path(key.path, f"{version}.json")
-            record = read_json(path)
-            if not isinstance(record, dict) or not {"key", "version", "ingredients", "output"} <= record.keys():
-                raise UserError(f"{path} is no record of the store; move it away, and what it tells of is made again when it is needed")
-            yield record
+def _now(found: dict[str, Artifact], digest: str) -> str:
+    """The artifact that took another's place when something in it was forgotten, and so on to the last."""
+    while digest in found and (after := found[digest].now) is not None:
+        digest = after
+    return digest
 
 
 def _artifact_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:
     for record in records:
-        made, output = record["ingredients"], record["output"]
-        held = found.get(output["digest"])
-        yield {
-            "digest": output["digest"],
-            "kind": made["kind"],
-            "key": record["key"],
-            "version": record["version"],
-            "rows": sorted(output["rows"].items()),
-            "bytes": held.bytes if held else None,
-            "seed": made["seed"],
-            "settings": seeds.canonical(made["settings"]),
-            "code": seeds.digest(made["code"]),
-            "versions": seeds.canonical(made["versions"]),
-        }
-    recorded = {record["output"]["digest"] for record in records}
+        held = found.get(record["digest"])
+        yield {**record, "rows": [tuple(pair) for pair in record["rows"]], "bytes": held.bytes if held and not held.now else None}
+    recorded = {record["digest"] for record in records}
     for digest, artifact in found.items():
-        if digest not in recorded:
+        if digest not in recorded and not artifact.now:
             yield {"digest": digest, "bytes": artifact.bytes}
 
 
 def _input_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:
     """One row per key, name and content; content is an artifact's digest, or that of one folder's files in it."""
-    holders = {content: artifact.digest for artifact in found.values() for content in _folder_contents(artifact)}
+    holders = {content: artifact.digest for artifact in found.values() for content in artifact.contents}
     for key, made in _by_key(records).items():
         for name, contents in sorted(made["inputs"].items()):
             for content in contents:
                 holder = content if content in found else holders.get(content)
-                yield {"key": key, "name": name, "content": content, "artifact": holder}
-
-
-def _folder_contents(artifact: Artifact) -> list[str]:
-    """What lib.store.Store.content gives for each folder directly inside an artifact."""
-    inside = sorted({name.partition("/")[0] for name in artifact.names if "/" in name})
-    if not inside:
-        return []
-    index = artifact.index()
-    parts = [{n.removeprefix(f"{f}/"): sha for n, sha in index.items() if n.startswith(f"{f}/")} for f in inside]
-    return [seeds.digest(part) for part in parts]
+                yield {"key": key, "name": name, "content": content, "artifact": _now(found, holder) if holder else None}
 
 
 def _model_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:
     """Which model artifact played each role of a job. Keys hold digests of its parts, so it is known by its weights."""
     holders: dict[str, list[Artifact]] = {}
     for artifact in found.values():
-        if artifact.is_model:
-            weights = {name: sha for name, sha in artifact.index().items() if models.WEIGHTS.fullmatch(name)}
-            holders.setdefault(seeds.digest(weights), []).append(artifact)
+        if artifact.weights is not None:
+            holders.setdefault(artifact.weights, []).append(artifact)
     for key, made in _by_key(records).items():
         for role, parts in sorted(made["models"].items()):
             model = _same(holders.get(parts["weights"], []), parts)
@@ -223,38 +153,18 @@ def _model_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]
 def _same(holders: list[Artifact], parts: dict[str, str]) -> str | None:
     """The artifact with these parts; only where several share their weights are their files read to tell them apart."""
     if len(holders) > 1:
-        holders = [artifact for artifact in holders if models.identity(Path(artifact.folder), artifact.gone) == parts]
+        holders = [artifact for artifact in holders if _identity(Path(artifact.folder)) == parts]
     return holders[0].digest if holders else None
 
 
+def _identity(folder: Path) -> dict[str, str]:
+    stone = tombstone.read(folder)
+    return models.identity(folder, stone.missing(folder) if stone is not None else {})
+
+
 def _by_key(records: list[Row]) -> dict[str, Row]:
-    """Key → its ingredients, which are the same in all its versions."""
-    return {record["key"]: record["ingredients"] for record in records}
-
-
-def _rounds(campaigns: Path) -> list[RoundRecord]:
-    """Every attempt at a round; how the base model was made (`base/round.json`) is part of round 0."""
-    found: dict[tuple[str, int, int], RoundRecord] = {}
-    for path in sorted(campaigns.glob("*/*/round.json")):
-        record = read_round(path)
-        place = (record.campaign, record.round, record.attempt)
-        found[place] = _joined(found[place], record) if place in found else record
-    return [found[place] for place in sorted(found)]
-
-
-def _joined(base: RoundRecord, measured: RoundRecord) -> RoundRecord:
-    """Round 0: the base model's warm start, whose folder sorts first, and its measuring."""
-    return RoundRecord(
-        campaign=measured.campaign,
-        round=measured.round,
-        attempt=measured.attempt,
-        state=measured.state,
-        start=base.start,
-        made=base.made,
-        stages={**base.stages, **measured.stages},
-        metrics=[*base.metrics, *measured.metrics],
-        decision=measured.decision,
-    )
+    """Key → a record of it; inputs and models are the same in all its versions."""
+    return {record["key"]: record for record in records}
 
 
 def _place(record: RoundRecord) -> Row:
@@ -262,10 +172,11 @@ def _place(record: RoundRecord) -> Row:
 
 
 def _round_rows(record: RoundRecord) -> Iterator[Row]:
-    sentence = (record.decision or {}).get("sentence")
     for role in sorted({*record.start, *record.made}):
         models_of = {"model_in": record.start.get(role), "model_out": record.made.get(role)}
-        yield {**_place(record), "state": record.state, "role": role, **models_of, "sentence": sentence}
+        state = ("accepted" if record.accepts(role) else "rejected") if role in record.decisions else record.state
+        sentence = record.decisions.get(role, record.decision or {}).get("sentence")
+        yield {**_place(record), "state": state, "role": role, **models_of, "sentence": sentence}
 
 
 def _metric_rows(record: RoundRecord) -> Iterator[Row]:

@@ -83,7 +83,7 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any], makers: Mapping[str,
     """
     found: list[str] = []
     for part in ("kind", "settings", "inputs", "models", "code", "versions", "seed"):
-        before, after = dict(_leaves(old.get(part))), dict(_leaves(new.get(part)))
+        before, after = dict(leaves(old.get(part))), dict(leaves(new.get(part)))
         for name in sorted(before.keys() | after.keys()):
             if before.get(name) != after.get(name):
                 found.append(_difference(part, name, before.get(name), after.get(name), makers or {}))
@@ -189,13 +189,14 @@ def _versions(tops: set[str]) -> dict[str, str]:
     return {name: version for name, version in sorted(found.items()) if version is not None}
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested settings, each with its dotted path; a list without settings in it is one value."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _leaves(inner, f"{path}.{name}" if path else str(name))
+            yield from leaves(inner, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list | tuple) and any(isinstance(v, Mapping) for v in value):
         for index, inner in enumerate(value):
-            yield from _leaves(inner, f"{path}.{index}" if path else str(index))
+            yield from leaves(inner, f"{path}.{index}" if path else str(index))
     else:
         yield path, value
 

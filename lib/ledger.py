@@ -6,6 +6,8 @@
     judged       (artifact, completion_id, outcome): whole-completion verdicts of one artifact taken together
     artifacts, inputs, job_models, rounds, metrics, costs, stages
                  from records and round.json; see lib.inventory
+    forgotten, forgotten_models
+                 what the home was told to forget, the artifacts before and after, the models that had learned from it
 
 In a view over Parquet the first column, `artifact`, is the digest that a row came from: constants compared with it choose
 files before any is opened. Nothing is scanned until it is asked. What was published after opening is not seen.
@@ -17,22 +19,29 @@ the parse tree is looked through as well. Not covered: time and memory that a qu
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from lib import inventory
 from lib.errors import DamagedArtifact, UnknownName, UserError
 from lib.home import Home
 from lib.questions import NAMED
 from lib.records import EXAMPLES, TABLES
+from lib.whereabouts import Whereabouts
 
 __all__ = ["NAMED", "Answer", "Ledger", "text"]
 
 _VIEW = {"metrics": "metric_rows"}
 """Table → its view, where that has another name."""
+
+_BATCH = 16_384
+"""Rows of a batch."""
 
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 """The query nodes of a parse tree that only read."""
@@ -55,8 +64,12 @@ class Answer(NamedTuple):
 class Ledger:
     """The views over one home; close it, or use it in a `with`."""
 
-    def __init__(self, home: Home) -> None:
-        """Read the home's records and listings. Raises UserError where one of them is not readable JSON."""
+    def __init__(self, home: Home, *, views: bool = True) -> None:
+        """Read the home's records and listings. Raises UserError where one of them is not readable JSON.
+
+        Naming thousands of files to DuckDB takes it long. Without the views over them `part` alone reads tables; it is then
+        for questions of our own, which any file of the store is open to.
+        """
         from lib import db
 
         found = inventory.take(home)
@@ -66,13 +79,21 @@ class Ledger:
         self._spill = tempfile.TemporaryDirectory(prefix="roundhouse-ledger-")
         self._error = db.Error
         every = [path for by_artifact in found.files.values() for paths in by_artifact.values() for path in paths]
-        self._db = db.connect(every, self._spill.name)
+        if views:
+            self._db = db.connect(every, self._spill.name)
+        else:
+            self._db = db.connect((), self._spill.name, folders=[str(home.store / "artifacts")])
         for name, table in found.tables.items():
             self._db.from_arrow(table).create(name)
         self._db.execute("CREATE SCHEMA empty")
         for name, spec in TABLES.items():
             self._db.from_arrow(spec.empty()).create(f"empty.{name}")
-            self._create_view(_VIEW.get(name, name), self._select(name, found.files[name]))
+        if views:
+            self._create_views()
+
+    def _create_views(self) -> None:
+        for name in TABLES:
+            self._create_view(_VIEW.get(name, name), self._select(name, self._files[name]))
         kinds = [f"SELECT artifact, '{kind}' AS kind, example_id, problem_id FROM {spec.name}" for kind, spec in EXAMPLES.items()]
         self._db.execute(f"CREATE VIEW examples AS {' UNION ALL '.join(kinds)}")
         self._db.execute(_JUDGED)
@@ -89,10 +110,14 @@ class Ledger:
 
     def tables(self) -> dict[str, list[str]]:
         """View → its columns, both in order."""
-        found: dict[str, list[str]] = {}
-        ours = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main' AND NOT internal"
+        return {view: list(columns) for view, columns in self.columns().items()}
+
+    def columns(self) -> dict[str, dict[str, str]]:
+        """View → column → its SQL type, all in order."""
+        found: dict[str, dict[str, str]] = {}
+        ours = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = 'main' AND NOT internal"
         for row in self.rows(f"{ours} ORDER BY table_name, column_index"):
-            found.setdefault(row["table_name"], []).append(row["column_name"])
+            found.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"]
         return found
 
     def query(self, sql: str, limit: int | None = None) -> Answer:
@@ -114,6 +139,15 @@ class Ledger:
             raise self._damage(error) from None
         columns = [column[0] for column in asked.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in asked.fetchall()]
+
+    def batches(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of a query of ours, a batch after the other, for answers that need not fit into memory."""
+        return self._db.sql(sql).to_arrow_reader(_BATCH)
+
+    @functools.cached_property
+    def ids(self) -> Whereabouts:
+        """Which artifacts hold an id."""
+        return Whereabouts(self.home, self._files)
 
     def _create_view(self, name: str, sql: str) -> None:
         try:

@@ -1,10 +1,13 @@
 """Both ways from one thing of a home, from its artifacts and records alone, without MLflow.
 
     model        back: the job that made it, the examples it learned from, every ancestor to the first; on: models
-                 trained from it, completions sampled by it
+                 trained from it and from these, completions sampled by it
     example      back: completions, their verdicts, sampling and problem; on: models that learned from it
     completion   back: its problem and sampling; verdicts; on: kept in which examples or dropped by what, and the learners
     problem      on: completions, each with verdicts, fates and learners
+
+A problem or completion that was forgotten is known by its id, when it went, and who had learned from it. The last three end in
+that learned from what they are about, and every later one that was trained from those.
 
 Not covered: that the files are what their names say (a stage checks that when it reads them), and what was removed from the
 store: it stays in the records that name it and is shown by its id alone.
@@ -20,7 +23,8 @@ from lib.errors import UnknownName, UserError
 from lib.home import Home
 from lib.ledger import Ledger
 from lib.lineage_models import MAKERS, listed
-from lib.lineage_tree import Node
+from lib.lineage_tree import Node, facts
+from lib.whereabouts import LAST
 
 SHORTEST = 6
 """Characters of an id that must be given."""
@@ -35,13 +39,7 @@ _WALKS: dict[str, Callable[[Ledger, str], Node]] = {
     "problem": lineage_rows.problem,
 }
 
-_IDS = {
-    "model": (f"(SELECT * FROM artifacts WHERE kind IN ({listed(MAKERS)}))", "digest"),
-    "example": ("examples", "example_id"),
-    "completion": ("completions", "completion_id"),
-    "problem": ("problems", "problem_id"),
-}
-"""Kind → where its ids stand, and in which column."""
+_MODELS = f"(SELECT digest AS id FROM artifacts WHERE kind IN ({listed(MAKERS)}))"
 
 KINDS = tuple(_WALKS)
 
@@ -54,8 +52,27 @@ def lineage(home: Home, kind: str, name: str) -> Node:
     """
     if kind not in _WALKS:
         raise UnknownName("kind", kind, _WALKS, "that has a lineage")
-    with Ledger(home) as ledger:
+    with Ledger(home, views=False) as ledger:
+        if (gone := _forgotten(ledger, kind, name)) is not None:
+            return gone
         return _WALKS[kind](ledger, resolve(ledger, kind, name))
+
+
+def _forgotten(ledger: Ledger, kind: str, name: str) -> Node | None:
+    """What is still known of something that was forgotten; None for what was not."""
+    asked = {"kind": kind, "low": name, "high": name + LAST}
+    where = "WHERE kind = $kind AND id >= $low AND id < $high"
+    found = ledger.rows(
+        f"SELECT id, forgotten_at, list_sort(list(after)) AS artifacts FROM forgotten {where} GROUP BY ALL ORDER BY id", **asked
+    )
+    if len(found) != 1 or len(name) < SHORTEST:
+        return None
+    row = found[0]
+    models = ledger.rows(f"SELECT model, how FROM forgotten_models {where} ORDER BY how, model", **asked)
+    places = lineage_models.stages_of(ledger, [one["model"] for one in models])
+    learned = [Node("model", m["model"], "had learned from it", facts(how=m["how"], stands_in=places.get(m["model"]))) for m in models]
+    told = facts(forgotten=row["forgotten_at"], rewritten=row["artifacts"])
+    return Node(kind, row["id"], "", told, tuple(lineage_models.taught(ledger, learned)))
 
 
 def resolve(ledger: Ledger, kind: str, name: str) -> str:
@@ -65,15 +82,9 @@ def resolve(ledger: Ledger, kind: str, name: str) -> str:
         return _of_campaign(ledger.home, campaign, reference or "champion")
     if len(name) < SHORTEST:
         raise UserError(f"'{name}' is too short to find a {kind} by; give at least {SHORTEST} characters of its id")
-    source, column = _IDS[kind]
-    found = ledger.rows(
-        f"SELECT DISTINCT {column} AS id FROM {source} WHERE {column} >= $low AND {column} < $high ORDER BY id LIMIT {SHOWN + 1}",
-        low=name,
-        high=name + chr(0x10FFFF),
-    )
-    ids = [str(row["id"]) for row in found]
+    ids = _like(ledger, kind, name)
     if not ids:
-        raise UserError(f"no {kind} begins with '{name}'; {_nearest(ledger, source, column, kind, name)}")
+        raise UserError(f"no {kind} begins with '{name}'; {_nearest(ledger, kind, name)}")
     if len(ids) > 1 and name != ids[0]:
         more = ", …" if len(ids) > SHOWN else ""
         raise UserError(f"'{name}' begins several {kind} ids: {', '.join(ids[:SHOWN])}{more}; give more characters")
@@ -92,12 +103,21 @@ def _of_campaign(home: Home, campaign: str, reference: str) -> str:
     return models.get("policy") or models[min(models)]
 
 
-def _nearest(ledger: Ledger, source: str, column: str, kind: str, name: str) -> str:
-    """The ids that stand before and after a name, which a slip of the hand most likely meant."""
+def _like(ledger: Ledger, kind: str, name: str) -> list[str]:
+    """The first ids that begin with a name, one more than are shown."""
+    if kind != "model":
+        return ledger.ids.like(kind, name, name + LAST, SHOWN + 1)
     found = ledger.rows(
-        f"""SELECT max({column}) FILTER ({column} < $name) AS before, min({column}) FILTER ({column} > $name) AS after
-        FROM {source}""",
-        name=name,
-    )[0]
-    near = [str(found[side]) for side in ("before", "after") if found[side]]
+        f"SELECT DISTINCT id FROM {_MODELS} WHERE id >= $low AND id < $high ORDER BY id LIMIT {SHOWN + 1}", low=name, high=name + LAST
+    )
+    return [str(row["id"]) for row in found]
+
+
+def _nearest(ledger: Ledger, kind: str, name: str) -> str:
+    """The ids that stand before and after a name, which a slip of the hand most likely meant."""
+    if kind == "model":
+        sql = f"SELECT max(id) FILTER (id < $name) AS before, min(id) FILTER (id > $name) AS after FROM {_MODELS}"
+        near = [str(value) for value in ledger.rows(sql, name=name)[0].values() if value]
+    else:
+        near = ledger.ids.near(kind, name)
     return f"nearest: {', '.join(near)}" if near else f"there is no {kind} in this home yet"

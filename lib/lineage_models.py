@@ -33,7 +33,10 @@ def model(ledger: Ledger, digest: str) -> Node:
         *_descendants(ledger, digest, parents),
         *_sampled(ledger, digest),
     ]
-    return Node("model", digest, facts=facts(stands_in=places.get(digest), bytes=_bytes(ledger, digest)), children=tuple(children))
+    gone = ledger.rows("SELECT kind, id, how FROM forgotten_models WHERE model = $digest ORDER BY ALL", digest=digest)
+    forgot = [f"{row['kind']} {row['id']} ({row['how']})" for row in gone]
+    told = facts(stands_in=places.get(digest), bytes=_bytes(ledger, digest), learned_before_it_was_forgotten=forgot)
+    return Node("model", digest, facts=told, children=tuple(children))
 
 
 def job(ledger: Ledger, artifact: str, relation: str = "made by", children: tuple[Node, ...] = ()) -> list[Node]:
@@ -85,6 +88,19 @@ def learners(ledger: Ledger, artifacts: Iterable[str]) -> dict[str, list[Node]]:
         made = Node("model", row["digest"], relation, facts(stands_in=places.get(row["digest"])))
         nodes.setdefault(row["artifact"], []).append(made)
     return nodes
+
+
+def taught(ledger: Ledger, direct: Iterable[Node]) -> list[Node]:
+    """Models that learned from something, each once, and then every model that was trained from these, however late."""
+    learned = {node.id: node for node in direct}
+    heirs = _offspring(learned, _parents(ledger))
+    places = stages_of(ledger, heirs)
+    later = [
+        Node("model", name, "inherited by", facts(through=through, stands_in=places.get(name)))
+        for name, through in heirs.items()
+        if name not in learned
+    ]
+    return [*learned.values(), *later]
 
 
 def listed(values: Iterable[str]) -> str:
@@ -184,13 +200,30 @@ def _behind(ledger: Ledger, artifact: str) -> dict[str, Any]:
 
 
 def _descendants(ledger: Ledger, digest: str, parents: Mapping[str, Mapping[str, str]]) -> list[Node]:
-    roles = {child: [r for r, parent in found.items() if parent == digest] for child, found in parents.items() if child != digest}
-    children = {child: names for child, names in roles.items() if names}
-    places = stages_of(ledger, children)
-    return [
-        Node("model", child, "trained from it", facts(as_role=", ".join(children[child]), stands_in=places.get(child)))
-        for child in sorted(children, key=lambda name: (places.get(name, []), name))
-    ]
+    """The models that were trained from one, then those that were trained from these, and so on."""
+    found = _offspring([digest], parents)
+    places = stages_of(ledger, found)
+    nodes = []
+    for child, through in found.items():
+        roles = ", ".join(role for role, parent in parents[child].items() if parent == digest)
+        told = facts(as_role=roles, through=[] if roles else through, stands_in=places.get(child))
+        nodes.append(Node("model", child, "trained from it" if roles else "descended from it", told))
+    return nodes
+
+
+def _offspring(models: Iterable[str], parents: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+    """Every model that came of these → which of them and of their offspring it was trained from; the nearest first."""
+    children: dict[str, list[str]] = {}
+    for child, roles in parents.items():
+        for parent in {*roles.values()} - {child}:
+            children.setdefault(parent, []).append(child)
+    generation = sorted({*models})
+    known, found = {*generation}, dict[str, list[str]]()
+    while generation:
+        generation = sorted({child for parent in generation for child in children.get(parent, ())} - {*found})
+        found |= {child: [] for child in generation}
+        known |= {*generation}
+    return {child: sorted({*parents[child].values()} & known - {child}) for child in found}
 
 
 def _sampled(ledger: Ledger, digest: str) -> list[Node]:

@@ -1,7 +1,7 @@
 """Where a problem, a completion or an example came from and what came of it.
 
-Only the tables' own rows are asked, by constants that Parquet statistics and file names can prune: ids first, then the
-artifacts whose records say that they read what was found. What is held in Python grows with the answer alone.
+Only the tables' own rows are asked, of the artifacts that hold the id (lib.whereabouts) and then of those whose records say
+that they read what was found. What is held in Python grows with the answer alone.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 from lib import records
 from lib.ledger import Ledger
-from lib.lineage_models import job, learners, listed, stages_of
+from lib.lineage_models import job, learners, listed, stages_of, taught
 from lib.lineage_tree import Node, facts
+from lib.records import EXAMPLES
 
 Row = dict[str, Any]
 Grouped = dict[str, list[Row]]
@@ -45,6 +46,11 @@ class Completions:
         places = [place for artifact in row["artifacts"] for place in self.places.get(artifact, [])]
         return Node("completion", name, relation, _told(row, places), (*behind, *said, *fates))
 
+    def taught(self, ledger: Ledger) -> list[Node]:
+        """The models that learned from any of them, and those that came of these."""
+        kept = sorted({fate["artifact"] for fates in self.fates.values() for fate in fates if fate["example_id"]})
+        return taught(ledger, [node for artifact in kept for node in self.learned.get(artifact, ())])
+
     def _fate(self, row: Row) -> Node:
         places = self.places.get(row["artifact"])
         if row["example_id"] is None:
@@ -55,21 +61,30 @@ class Completions:
 
 def problem(ledger: Ledger, problem_id: str) -> Node:
     """A problem, and the completions written for it with their verdicts, fates and learners."""
-    found = gather(ledger, "completions", f"problem_id IN ({listed([problem_id])})")
+    held = ledger.part("completions", ledger.ids.holders("answered", problem_id))
+    found = gather(ledger, held, f"problem_id IN ({listed([problem_id])})")
     told = _problem(ledger, problem_id, "")
-    return Node(told.kind, told.id, "", told.facts, tuple(found.node(row, "answered by") for row in found.rows))
+    return Node(told.kind, told.id, "", told.facts, (*(found.node(row, "answered by") for row in found.rows), *found.taught(ledger)))
 
 
 def completion(ledger: Ledger, completion_id: str) -> Node:
     """A completion: who wrote it how, what was said of it, and what came of it."""
-    found = gather(ledger, "completions", f"completion_id IN ({listed([completion_id])})")
+    held = ledger.part("completions", ledger.ids.holders("completion", completion_id))
+    found = gather(ledger, held, f"completion_id IN ({listed([completion_id])})")
     row = found.rows[0]
-    return found.node(row, "", (_problem(ledger, row["problem_id"], "answers"), *_sampling(ledger, row)))
+    told = found.node(row, "", (_problem(ledger, row["problem_id"], "answers"), *_sampling(ledger, row)))
+    return Node(told.kind, told.id, "", told.facts, (*told.children, *found.taught(ledger)))
 
 
 def example(ledger: Ledger, example_id: str) -> Node:
     """An example: the completions it was made of and the problem behind them, and the models that learned from it."""
-    held = ledger.rows("SELECT artifact, kind, problem_id FROM examples WHERE example_id = $id ORDER BY ALL", id=example_id)
+    holders = ledger.ids.holders("example", example_id)
+    kinds = [
+        f"SELECT artifact, '{kind}' AS kind, problem_id, example_id FROM {ledger.part(s.name, holders)}" for kind, s in EXAMPLES.items()
+    ]
+    held = ledger.rows(
+        f"SELECT artifact, kind, problem_id FROM ({' UNION ALL '.join(kinds)}) WHERE example_id = $id ORDER BY ALL", id=example_id
+    )
     artifacts = [row["artifact"] for row in held]
     parts = ledger.rows(
         f"""SELECT DISTINCT completion_id, part FROM {ledger.part("example_sources", artifacts)}
@@ -93,7 +108,7 @@ def example(ledger: Ledger, example_id: str) -> Node:
         _problem(ledger, held[0]["problem_id"], "teaches"),
         *sources,
         *job(ledger, artifacts[0]),
-        *(node for artifact in artifacts for node in after.get(artifact, ())),
+        *taught(ledger, [node for artifact in artifacts for node in after.get(artifact, ())]),
     ]
     return Node("example", example_id, "", told, tuple(children))
 
@@ -196,12 +211,13 @@ def _sampling(ledger: Ledger, row: Row) -> list[Node]:
 
 def _problem(ledger: Ledger, problem_id: str, relation: str) -> Node:
     """What is asked and where it comes from; the sets that hold it, with the split that each was drawn for."""
-    found = ledger.rows("SELECT * FROM problems WHERE problem_id = $id ORDER BY artifact LIMIT 1", id=problem_id)
+    held = ledger.part("problems", ledger.ids.holders("problem", problem_id))
+    found = ledger.rows(f"SELECT * FROM {held} WHERE problem_id = $id ORDER BY artifact LIMIT 1", id=problem_id)
     if not found:
         return Node("problem", problem_id, relation, facts(origin="no problem set here holds it"))
     row = found[0]
     sets = ledger.rows(
-        """SELECT DISTINCT a.digest, json_extract_string(a.settings, '$.split') AS split FROM problems AS p
+        f"""SELECT DISTINCT a.digest, json_extract_string(a.settings, '$.split') AS split FROM {held} AS p
         JOIN artifacts AS a ON a.digest = p.artifact WHERE p.problem_id = $id ORDER BY ALL""",
         id=problem_id,
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from lib import recipe as recipes
+from lib import recipe_settled
 from lib.campaign import CampaignFolder
 from lib.errors import BadModel, BadProblems, UserError
 from lib.hub import HUB
@@ -74,9 +75,9 @@ class Opening(Settings):
         """What `resolve` would return or raise, with nothing copied or written."""
         if self.recipe.endswith(".py"):
             UserCode.allow(recipes.existing_file(self.recipe).resolve().parent)
-        made = self._made(self.recipe)
         if self.model is not None and not self.model.startswith(HUB) and not Path(self.model).expanduser().is_dir():
             raise BadModel(f"no model folder '{self.model}'; give a folder written by save_pretrained")
+        made = self._made(self.recipe)
         if self.model is not None and Path(self.model).expanduser().is_dir() and not _has_config(Path(self.model).expanduser()):
             raise BadModel(f"{self.model} has no config.json; give a folder written by save_pretrained")
         return made
@@ -102,20 +103,20 @@ class Opening(Settings):
     def warm_recipe(self, source: Any) -> Recipe:
         """The recipe of the built-in model's warm start on a problem set."""
         found = self._with_room(recipes.load("warm_start")[0], source)
-        return guarded(recipes.with_verifiers(recipes.override(found, self.warm_start), source.verifiers()))
+        return guarded(recipe_settled.with_verifiers(recipes.override(found, self.warm_start), source.verifiers()))
 
     def _made(self, name: str) -> tuple[Recipe, Strategy]:
         found, _ = recipes.load(name)
         source = self._problem_set(name)
         own = {path: value for path, value in self.settings.items() if not path.startswith(OF_PROBLEMS)}
         changed = recipes.override(self._with_room(found, source), own)
-        recipe = guarded(recipes.with_verifiers(changed, source.verifiers()))
+        recipe = guarded(recipe_settled.with_verifiers(changed, source.verifiers()))
         refuse_unsound(recipe, replayable=frozenset({"base"} if self.model is None else ()))
         return recipe, source
 
     def _with_room(self, recipe: Recipe, source: Any) -> Recipe:
         """Longer problems need longer answers; what --set says comes after and stands."""
-        return recipes.with_room(recipe, source.largest_answer_tokens) if self.numbers else recipe
+        return recipe_settled.with_room(recipe, source.largest_answer_tokens) if self.numbers else recipe
 
     def _problem_set(self, name: str) -> Any:
         """The user's PROBLEMS, if the recipe file has one, else Countdown."""

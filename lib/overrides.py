@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib import recipe as recipes
-from lib import soundness
+from lib import recipe_settled, soundness
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign
 from lib.errors import UserError
@@ -62,7 +62,7 @@ def needed(campaign: Campaign, settings: Settings) -> dict[str, str]:
 def _changed(campaign: Campaign, settings: Settings) -> Recipe:
     """The campaign's recipe with the settings typed as for `improve`: positions count without the guard put before them."""
     own = load(campaign.problems.source).verifiers()
-    return guarded(recipes.with_verifiers(recipes.override(_unguarded(campaign), dict(settings)), own))
+    return guarded(recipe_settled.with_verifiers(recipes.override(_unguarded(campaign), dict(settings)), own))
 
 
 def _unguarded(campaign: Campaign) -> Recipe:

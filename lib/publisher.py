@@ -1,145 +1,107 @@
-"""What waits in the outbox, taken to MLflow in order and beside the work.
+"""What waits in the outbox, taken to MLflow in order and beside the work; lib.telling says what becomes of each event.
 
-    experiment roundhouse/CAMPAIGN
-    └── run CAMPAIGN                       recipe, settings, and each split's curves over the rounds
-        └── run `round 2`                  datasets in (pointer and digest), models in, models out, gate, lineage.md
-            └── run `evaluate validation`  the figures of one model on one split
-    registered model CAMPAIGN.ROLE         a version per distinct digest; aliases `candidate` (newest), `champion` (the gate's)
-
-Figures of a model stand in a run of their own: logged by the round that made the model, they would make it look as if the
-round had consumed what it produced.
+What MLflow refuses holds up only what stands on it: a campaign's beginning all of that campaign, a round the later rounds,
+its own measurements and the end, a measurement nothing. An MLflow that does not answer holds up everything.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lib import events, outbox
 from lib.errors import RoundhouseError, UserError
-from lib.events import CampaignEvent, EvaluateEvent, FinalEvent, RoundEvent
-from lib.tracking import Experiment, Logged, explained, metric_name
+from lib.telling import tell
+from lib.tracking import Experiment, TrackingDown, explained
 
 _ONE_AT_A_TIME = threading.Lock()  # MLflow keeps one tracking address per process
+
+_PLACE = ("round", "attempt", "revision")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event that still waits."""
+
+    campaign: str
+    what: str
+    why: str
+    """One line; empty if it waits for another that was not taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """What one `publish` did."""
 
-    count: int
-    """Events that it took to MLflow."""
-    failed: int
-    """Events that still wait."""
-    reason: str = ""
-    """Why they wait, in one line; empty if none does."""
+    taken: tuple[Mapping[str, Any], ...]
+    """The events that it took to MLflow, in order."""
+    waiting: tuple[Waiting, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.taken)
+
+    @property
+    def failed(self) -> int:
+        return len(self.waiting)
+
+    @property
+    def reason(self) -> str:
+        """Why events wait, in one line; empty if none does."""
+        return next((waiting.why for waiting in self.waiting if waiting.why), "")
 
 
-def publish(folder: Path, tracking_uri: str) -> Published:
+def publish(folder: Path, tracking_uri: str, prefect_pages: str = "") -> Published:
     """Take what waits in an outbox to MLflow, in order. An MLflow that fails is reported, never raised.
 
-    After a failure the rest of that campaign waits, because its order carries meaning; other campaigns go on.
-    An empty outbox costs no import of MLflow.
+    `prefect_pages` is where a person opens Prefect's pages, for links to flow runs. An empty outbox costs no import of MLflow.
     """
     with _ONE_AT_A_TIME, outbox.draining(folder):
         try:
-            waiting = outbox.pending(folder)
+            queue = outbox.pending(folder)
         except UserError as error:  # a file that is damaged; what stands before and after it keeps its order
-            return Published(0, 1, str(error))
-        reasons: dict[str, str] = {}
-        count = 0
-        for queued in waiting:
-            campaign = str(queued.event["campaign"])
-            if campaign in reasons:
+            return Published((), (Waiting("", "an event that cannot be read", str(error)),))
+        taken: list[Mapping[str, Any]] = []
+        waiting: list[outbox.Queued] = []
+        why: dict[str, str] = {}
+        down = False
+        for queued in queue:
+            if down or any(_stands_on(queued.event, other.event) for other in waiting):
+                waiting.append(queued)
                 continue
             try:
-                _log(queued, tracking_uri)
+                _tell(queued, tracking_uri, prefect_pages, folder.parent)
             except RoundhouseError as error:
-                reasons[campaign] = str(error)
+                waiting.append(queued)
+                why[queued.id], down = str(error), isinstance(error, TrackingDown)
                 continue
             outbox.mark_published(folder, queued)
-            count += 1
-        return Published(count, len(waiting) - count, next(iter(reasons.values()), ""))
+            taken.append(queued.event)
+        return Published(tuple(taken), tuple(_waiting(queued.event, why.get(queued.id, "")) for queued in waiting))
 
 
-def _log(queued: outbox.Queued, tracking_uri: str) -> None:
+def _tell(queued: outbox.Queued, tracking_uri: str, prefect_pages: str, home: Path) -> None:
     event = events.from_json(queued.event)
-    with explained(tracking_uri):
+    with explained(tracking_uri, first=True):
         experiment = Experiment(tracking_uri, event.campaign, queued.at_ms)
-        campaign = {"kind": "campaign", "campaign": event.campaign}
-        parent = experiment.run(event.campaign, None, campaign, {})
-        match event:
-            case CampaignEvent():
-                _begin(experiment, parent, event)
-            case RoundEvent():
-                _decide(experiment, parent, event, queued.id)
-            case EvaluateEvent():
-                _measure(experiment, parent, event, queued.id)
-            case FinalEvent():
-                experiment.write(parent, {}, {"rounds": str(event.rounds), "stopped": event.reason})
-                experiment.finish(parent)
+    with explained(tracking_uri):
+        tell(experiment, event, queued.id, prefect_pages, home)
 
 
-def _begin(experiment: Experiment, run: Logged, event: CampaignEvent) -> None:
-    facts = {"recipe": event.recipe, "recipe_digest": event.recipe_digest, "flow_run": event.flow_run}
-    experiment.write(run, {"recipe": event.recipe, "seed": str(event.seed), **event.settings}, facts)
-    for ref in event.models:
-        version = experiment.version(ref, run, {**facts, "round": "0"})
-        if "champion" not in experiment.aliases(ref.role):
-            experiment.promote(ref.role, version)
+def _stands_on(event: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether an event can be told only after one that was put before it."""
+    if event["campaign"] != other["campaign"] or other.get("kind") in ("evaluate", "final"):
+        return False
+    if event.get("kind") == "evaluate" and other.get("kind") == "round":
+        return all(event.get(name) == other.get(name) for name in _PLACE)
+    return True
 
 
-def _decide(experiment: Experiment, parent: Logged, event: RoundEvent, event_id: str) -> None:
-    place = _place(event)
-    title = f"round {event.round}" + (f" attempt {event.attempt}" if event.attempt > 1 else "")
-    title += f" revision {event.revision}" if event.revision else ""
-    run = experiment.run(title, parent, {"kind": "round", "event": event_id}, place)
-    if run.is_finished:  # a replay after a lost marker: an old round must not take the aliases back
-        return
-    facts = {"recipe": parent.tags.get("roundhouse.recipe", ""), "flow_run": event.flow_run, "decision": event.decision}
-    facts |= {"reason": event.reason, "supersedes": event.supersedes or ""}
-    roles = {f"model_in.{ref.role}": ref.digest for ref in event.models_in}
-    roles |= {f"model_out.{ref.role}": ref.digest for ref in event.models_out}
-    experiment.write(run, event.params, {**facts, **roles})
-    experiment.measure(run, {metric_name(name): value for name, value in event.metrics.items()}, event.round)
-    experiment.link_inputs(run, event.datasets, event.models_in)
-    made = {ref.role: experiment.version(ref, run, {**facts, **place}) for ref in event.models_out}
-    experiment.link_outputs(run, event.models_out, event.round)
-    experiment.attach(run, "lineage.md", events.lineage_markdown(event))
-    champions = {ref.role: experiment.version(ref, run, facts) for ref in event.models_in}  # a rejected rerun returns to these
-    for role, version in (champions | made if event.accepted else champions).items():
-        experiment.promote(role, version)
-    experiment.finish(run)
-
-
-def _measure(experiment: Experiment, parent: Logged, event: EvaluateEvent, event_id: str) -> None:
-    place = _place(event)
-    above = experiment.newest({"kind": "round", **place}) or parent
-    run = experiment.run(f"evaluate {event.split}", above, {"kind": "evaluate", "event": event_id}, {**place, "split": event.split})
-    if run.is_finished:
-        return
-    experiment.write(run, {}, {"digest": event.model.digest, "role": event.model.role, "flow_run": event.flow_run})
-    experiment.link_inputs(run, (), (event.model,))
-    experiment.measure(run, _figures(event), event.round)
-    curves = {metric_name(event.split, m.name): m.value for m in event.measures if m.slice == "all"}
-    experiment.measure(parent, curves, event.round)
-    experiment.finish(run)
-
-
-def _place(event: RoundEvent | EvaluateEvent) -> dict[str, str]:
-    return {"campaign": event.campaign, "round": str(event.round), "attempt": str(event.attempt)}
-
-
-def _figures(event: EvaluateEvent) -> dict[str, float]:
-    """`split/metric` or `split/metric/slice`, with `/n` and `/stderr` beside each."""
-    figures: dict[str, float] = {}
-    for m in event.measures:
-        name = metric_name(event.split, m.name, *(() if m.slice == "all" else (m.slice,)))
-        figures |= {name: m.value, f"{name}/n": float(m.n)}
-        figures |= {} if m.stderr is None else {f"{name}/stderr": m.stderr}
-    return figures
+def _waiting(event: Mapping[str, Any], why: str) -> Waiting:
+    return Waiting(str(event["campaign"]), events.title(event), why)
 
 
 class Publisher:
@@ -149,9 +111,10 @@ class Publisher:
     two threads that import the same packages at once can see them half made.
     """
 
-    def __init__(self, folder: Path, tracking_uri: str, warn: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, tracking_uri: str, warn: Callable[[str], None], prefect_pages: str = "") -> None:
         self._folder = folder
         self._tracking_uri = tracking_uri
+        self._prefect_pages = prefect_pages
         self._warn = warn
         """Told once, in one line, that MLflow does not take events."""
         self._wake = threading.Event()
@@ -172,14 +135,20 @@ class Publisher:
         if self._thread.ident is None:
             return True
         self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
+        if not self._thread.is_alive():
+            return True
+        if not self._has_warned:
+            self._has_warned = True
+            late = f"MLflow at {self._tracking_uri} took longer than {timeout_seconds:g} s"
+            self._warn(f"{late}; what is left waits in the outbox for `roundhouse publish`")
+        return False
 
     def _run(self) -> None:
         while True:
             self._wake.wait()
             self._wake.clear()
             closing = self._closing
-            published = publish(self._folder, self._tracking_uri)
+            published = publish(self._folder, self._tracking_uri, self._prefect_pages)
             if published.failed and not self._has_warned:
                 self._has_warned = True
                 self._warn(f"{published.reason}; {published.failed} events wait in the outbox for `roundhouse publish`")

@@ -17,11 +17,12 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from lib import recipes
+from lib.alarms.every import Alarms
 from lib.engines.huggingface import Huggingface
 from lib.errors import RoundhouseError, UnknownName, UserError
 from lib.filters.decontaminate import Decontaminate
 from lib.gate import Gate
-from lib.strategy import AnyStrategy, Settings, Strategy, UserCode
+from lib.strategy import AnyStrategy, Settings, UserCode
 
 Verb = Literal["sample", "verify", "filter", "train", "evaluate"]
 Accumulate = Literal["no", "accepted", "all"]
@@ -135,6 +136,8 @@ class Recipe(Settings):
     """The filter that every filter stage begins with, to keep held-out problems out of training; None leaves it out."""
     gate: Gate | None = Gate()
     """What a new model must show to become champion; None promotes every model."""
+    alarms: Alarms = Alarms()
+    """What is watched in every round; an alarm is told and recorded, and stops nothing."""
 
     def stages(self) -> Iterator[tuple[Phase, Stage]]:
         """Every stage of a round, in order, with its phase."""
@@ -265,34 +268,3 @@ def _step(here: Any, part: str, path: str) -> Any:
     if not isinstance(here, dict) or part not in here:
         raise UnknownName("setting", part, here if isinstance(here, dict) else (), f"in '{path}'")
     return here[part]
-
-
-def with_verifiers(recipe: Recipe, own: tuple[Strategy, ...]) -> Recipe:
-    """The recipe with the problem set's own verifiers written where a stage or an evaluator names none."""
-    values = recipe.dump()
-    dumped = [strategy.model_dump(mode="json") for strategy in own]
-    for phase in values["phases"]:
-        if phase["sampler"] and not phase["verifiers"]:
-            phase["verifiers"] = dumped
-        for stage in phase["stages"]:
-            if stage["verb"] == "verify" and not stage["run"]:
-                stage["run"] = dumped
-    for evaluator in values["evaluators"]:
-        if "verifiers" in evaluator and not evaluator["verifiers"]:
-            evaluator["verifiers"] = dumped
-    return Recipe.model_validate(values)
-
-
-def with_room(recipe: Recipe, tokens: int) -> Recipe:
-    """The recipe with every sampler's max_new_tokens raised to `tokens` where it is below."""
-    values = recipe.dump()
-    _raise(values["phases"], tokens)
-    _raise(values["evaluators"], tokens)
-    return Recipe.model_validate(values)
-
-
-def _raise(value: Any, tokens: int) -> None:
-    if isinstance(value, dict) and "max_new_tokens" in value:
-        value["max_new_tokens"] = max(tokens, value["max_new_tokens"])
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _raise(part, tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lib.errors import UserError
 from lib.files import read_json
+from lib.roles import POLICY, judged_roles
+from lib.strategy import Strategy
 
 
 @dataclass(slots=True)
@@ -30,6 +33,11 @@ class RoundRecord:
     """Stage path → verb, jobs (label, key, version, digest, reused), made and read references."""
     metrics: list[dict[str, Any]] = field(default_factory=list)
     decision: dict[str, Any] | None = None
+    """The gate's word on the policy."""
+    decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Role → the gate's word on its model, of the other roles that the round trained and an evaluator measures."""
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    """The readings of lib.alarms: alarm, value, level, sentence, and where its levels begin."""
     flow_run: str = ""
     root_flow_run: str = ""
     """The flow run that this round was begun under, which one that is retried counts its rounds by; a rerun keeps it."""
@@ -42,6 +50,29 @@ class RoundRecord:
     revision: int = 0
     """How often reruns had changed the campaign's past when this round was decided."""
     seconds: float = 0.0
+
+    def judged(self, evaluators: Iterable[Strategy]) -> dict[str, str]:
+        """Role → the model that the round measures and decides upon, the policy first."""
+        models = {**self.start, **self.made}
+        return {role: models[role] for role in judged_roles(evaluators, self.made)}
+
+    def decide(self, decisions: Mapping[str, dict[str, Any]]) -> None:
+        """Take in the gate's word on each role. The round is called what its policy is; without one trained, what all others are."""
+        self.decision = decisions[POLICY]
+        self.decisions = {role: decision for role, decision in decisions.items() if role != POLICY}
+        alone = POLICY in self.made or not self.decisions
+        accepted = self.decision["accepted"] if alone else all(decision["accepted"] for decision in self.decisions.values())
+        self.state = "accepted" if accepted else "rejected"
+
+    def accepts(self, role: str) -> bool:
+        """Whether the model that the round made for a role became its champion; one that nothing measures goes with the round."""
+        found = self.decisions.get(role)
+        return self.state == "accepted" if found is None else bool(found["accepted"])
+
+    @property
+    def promoted(self) -> dict[str, str]:
+        """Role → the model that the round made champion of it."""
+        return {role: model for role, model in self.made.items() if self.accepts(role)}
 
 
 def read_round(path: Path) -> RoundRecord:

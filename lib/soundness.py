@@ -14,6 +14,7 @@ from lib.evaluators.by_difficulty import ByDifficulty
 from lib.evaluators.greedy_accuracy import GreedyAccuracy
 from lib.evaluators.pass_at_k import PassAtK
 from lib.recipe import Phase, Recipe, Stage
+from lib.roles import POLICY, judged_roles, measured_role
 from lib.strategy import Strategy
 
 FIXED = ("base", "previous", "champion")
@@ -53,13 +54,15 @@ def _train_stages(recipe: Recipe) -> Iterator[tuple[str, Phase, Stage]]:
 def _refuse_unmeasured(recipe: Recipe) -> None:
     if recipe.gate is None:
         return
-    known = [_metrics(evaluator) for evaluator in recipe.evaluators]
-    for metric in (recipe.gate.metric, *(name for name, _ in recipe.gate.must_not_regress)):
-        makers = [names for names in known if names is not None and metric in names]
-        if not makers and None not in known:
-            raise UnknownName("metric", metric, {name for names in known if names for name in names}, "of the evaluators for the gate")
-        if len(makers) > 1:
-            raise UserError(f"the gate reads '{metric}', and {len(makers)} evaluators measure it; leave it to one of them")
+    for role in judged_roles(recipe.evaluators, {phase.role for phase in recipe.phases if any(s.verb == "train" for s in phase.pipeline)}):
+        known = [_metrics(evaluator) for evaluator in recipe.evaluators if measured_role(evaluator) == role]
+        whose = "of the evaluators for the gate" if role == POLICY else f"of the evaluators of role '{role}' for the gate"
+        for metric in (recipe.gate.metric, *(name for name, _ in recipe.gate.must_not_regress)):
+            makers = [names for names in known if names is not None and metric in names]
+            if not makers and None not in known:
+                raise UnknownName("metric", metric, {name for names in known if names for name in names}, whose)
+            if len(makers) > 1:
+                raise UserError(f"the gate reads '{metric}', and {len(makers)} evaluators measure it; leave it to one of them")
 
 
 def _metrics(evaluator: Any) -> set[str] | None:

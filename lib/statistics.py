@@ -59,6 +59,16 @@ def paired_bootstrap(differences: Sequence[float], seed: int, confidence: float 
     return Interval(float(low), float(high))
 
 
+def wilson(found: int, of: int, confidence: float = 0.95) -> Interval:
+    """Two-sided interval for a share, (c ± z sqrt(p (1 - p) / n + z² / 4n²)) / (1 + z² / n), c = p + z² / 2n (Wilson 1927)."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = found / of
+    centre = share + z * z / (2 * of)
+    half = z * math.sqrt(share * (1 - share) / of + (z / (2 * of)) ** 2)
+    scale = 1 + z * z / of
+    return Interval((centre - half) / scale, (centre + half) / scale)
+
+
 def mcnemar_exact(only_first: int, only_second: int) -> float:
     """Two-sided exact p value that two classifiers on the same problems are equally often right (McNemar 1947).
 

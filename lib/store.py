@@ -4,6 +4,7 @@
     by-key/KEY/VERSION.json         what was published under a key: ingredients, inputs, output; hashed, written last
     by-key/KEY/VERSION.stats.json   seconds, batch sizes, host: outside every digest; its creation claims the version
     by-key/KEY/VERSION.lost         why a record is in quarantine: its version is never given again
+    forgotten/KIND-ID.json          what the home was told to forget: nothing published holds it again (lib.forgotten)
     by-base/BASE/KEY                empty: KEY has the base key BASE (lib.grown). It only saves work, so it may be lost
     quarantine/                     what did not match its digest, kept to be looked at
     tmp/PID-HOST-…                  what is being made; dropped once its process runs no more
@@ -21,17 +22,18 @@ import platform
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import seeds
+from lib import seeds, tables
 from lib.artifacts import Artifacts, parsed
 from lib.errors import Collected, DamagedArtifact, UserError
 from lib.files import locked, sync_folder, write_atomically, write_json
+from lib.forgotten import known
+from lib.redaction import Redaction
 
 log = logging.getLogger(__name__)
 
@@ -101,21 +103,28 @@ class Store(Artifacts):
         """What was measured while a publication was made; empty if that was lost."""
         return parsed(self._record(key, version).with_suffix(".stats.json"), strict=False) or {}
 
-    @contextmanager
-    def workspace(self) -> Iterator[Path]:
-        """An empty folder on the store's own disk, removed afterwards unless it was published."""
-        folder = self.root / "tmp" / f"{os.getpid()}-{platform.node()}-{uuid.uuid4().hex}"
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
     def publish(
         self, folder: Path, key: str, ingredients: Mapping[str, Any], rows: Mapping[str, int], stats: Mapping[str, Any]
     ) -> Publication:
-        """Move a workspace's files into the store and record them under a key; the last step makes it visible."""
-        digest = self.adopt(folder)
+        """Move a workspace's files into the store and record them under a key; the last step makes it visible.
+
+        What was to be forgotten is taken out first, for whoever draws the same problem or samples from the same seed makes it again.
+        """
+        gone = known(self.root)
+        if gone and Redaction.of(gone).in_place(folder):
+            rows = {**rows, **tables.rows_in(folder)}
+        return self.record(self.adopt(folder), key, ingredients, rows, stats)
+
+    def record(
+        self,
+        digest: str,
+        key: str,
+        ingredients: Mapping[str, Any],
+        rows: Mapping[str, int],
+        stats: Mapping[str, Any],
+        more: Mapping[str, Any] | None = None,
+    ) -> Publication:
+        """Record an artifact that is in the store under a key, as a new version of it; `more` stands in the record beside the rest."""
         version = self._claim_version(key, json.dumps(stats, indent=2, ensure_ascii=False))
         record: dict[str, Any] = {
             "format": FORMAT,
@@ -123,6 +132,7 @@ class Store(Artifacts):
             "version": version,
             "ingredients": dict(ingredients),
             "output": {"digest": digest, "rows": dict(rows)},
+            **(more or {}),
         }
         sealed = seeds.digest(record)
         path = self._record(key, version)

@@ -67,5 +67,6 @@ def read(folder: Path) -> Tombstone | None:
         return None
 
 
-def write(folder: Path, tombstone: Tombstone) -> None:
-    write_json(folder / NAME, asdict(tombstone))
+def write(folder: Path, tombstone: Tombstone, workspace: Path) -> None:
+    """Put it into an artifact's folder, where nothing else may be left of it."""
+    write_json(folder / NAME, asdict(tombstone), workspace)

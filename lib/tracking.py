@@ -9,22 +9,20 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib.addresses import shown, silence
 from lib.errors import RoundhouseError
 from lib.events import DatasetRef, ModelRef
 from lib.files import locked
+from lib.tracking_names import TAG, experiment_name, metric_name, model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-TAG = "roundhouse."
-"""What every tag of ours begins with."""
 
 DIGEST_CHARACTERS = 36
 """MLflow refuses a longer dataset digest."""
@@ -34,17 +32,29 @@ _ENVIRONMENT = {
     "MLFLOW_CONFIGURE_LOGGING": "false",  # else it replaces the handlers of alembic and sqlalchemy
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Else MLflow's pages guess what an experiment is for, and ask."""
+
+
 class TrackingFailed(RoundhouseError):
-    """MLflow could not be reached or refused; the message is one line."""
+    """MLflow refused, or failed at what was asked; the message is one line."""
+
+
+class TrackingDown(TrackingFailed):
+    """MLflow does not answer at all, so that asking for anything else is no use."""
 
 
 @contextmanager
-def explained(tracking_uri: str) -> Iterator[None]:
-    """Turn what MLflow, its database or its server raise into TrackingFailed."""
+def explained(tracking_uri: str, *, first: bool = False) -> Iterator[None]:
+    """Turn what MLflow, its database or its server raise into TrackingFailed; `first`: nothing was asked before.
+
+    A server that fails (5xx) at the first thing asked, the experiment, is down; one that fails later may choke on what it
+    was given.
+    """
     _settle()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -52,7 +62,14 @@ def explained(tracking_uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:  # an OSError: no folder, no disk, no server
-        raise TrackingFailed(f"MLflow at {tracking_uri}: {' '.join(str(error).split())[:300]}") from error
+        status = error.get_http_status_code() if isinstance(error, MlflowException) else 500
+        lost = next((e for e in (error, error.__context__) if isinstance(e, OSError)), None)  # those of `requests` are
+        refused = lost is None or "error responses" in str(lost)  # it did answer: that it failed
+        kind = TrackingDown if not refused or (first and status >= 500) else TrackingFailed
+        why = " ".join(str(error).split())[:300]
+        if lost is not None and tracking_uri.startswith("http"):
+            why = silence(lost, os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"])
+        raise kind(shown(f"MLflow at {tracking_uri}: {why}")) from error
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -103,19 +120,6 @@ def _make_tables(database: Path) -> None:
             aside.replace(database)
 
 
-def experiment_name(campaign: str) -> str:
-    return f"roundhouse/{campaign}"
-
-
-def model_name(campaign: str, role: str) -> str:
-    return f"{campaign}.{role}"
-
-
-def metric_name(*parts: str) -> str:
-    """Parts joined by `/`, without what MLflow refuses: pass@1 → pass_at_1, difficulty=4 → difficulty_4."""
-    return re.sub(r"[^\w\-. /]", "_", "/".join(parts).replace("@", "_at_"), flags=re.ASCII)
-
-
 def versions(client: MlflowClient, name: str, digest: str) -> list[Any]:
     """The version of a registered model that has this digest, or none."""
     return list(client.search_model_versions(f"name = '{name}' and tags.`{TAG}digest` = '{digest}'"))
@@ -126,9 +130,20 @@ class Logged:
     """A run as it stands in MLflow."""
 
     id: str
+    title: str
     is_finished: bool
     tags: Mapping[str, str]
     params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a registered model."""
+
+    name: str
+    number: str
+    run: str
+    """The id of the run that made it."""
 
 
 class Experiment:
@@ -145,7 +160,7 @@ class Experiment:
         """Beside a sqlite file artifacts go to `mlartifacts`; a server has its own place for them."""
         database = sqlite_file(tracking_uri)
         place = (database.parent / "mlartifacts" / self.campaign).resolve().as_uri() if database else None
-        return str(self.client.create_experiment(experiment_name(self.campaign), artifact_location=place))
+        return str(self.client.create_experiment(experiment_name(self.campaign), place, _KIND))
 
     def run(self, title: str, parent: Logged | None, identity: Mapping[str, str], place: Mapping[str, str]) -> Logged:
         """The run with these identity tags, made under `parent` and with the tags of `place` if there is none."""
@@ -153,13 +168,16 @@ class Experiment:
         if found:
             return found
         tags = {**_tagged({**identity, **place}), **({"mlflow.parentRunId": parent.id} if parent else {})}
-        return _logged(self.client.create_run(self.id, self.at_ms, tags, title))
+        return as_logged(self.client.create_run(self.id, self.at_ms, tags, title))
 
     def newest(self, tags: Mapping[str, str]) -> Logged | None:
         """The run that began last among those with these tags."""
         where = " and ".join(f"tags.`{name}` = '{value}'" for name, value in _tagged(tags).items())
         found = self.client.search_runs([self.id], where, max_results=1, order_by=["attributes.start_time DESC"])
-        return _logged(found[0]) if found else None
+        return as_logged(found[0]) if found else None
+
+    def logged(self, run_id: str) -> Logged:
+        return as_logged(self.client.get_run(run_id))
 
     def write(self, run: Logged, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Parameters and tags. MLflow never changes a parameter, so another value for a known one becomes a tag."""
@@ -185,7 +203,10 @@ class Experiment:
         from mlflow.entities import LoggedModelInput
 
         ids = dict.fromkeys(self.model(ref, None) for ref in models)
-        self.client.log_inputs(run.id, _dataset_inputs(datasets), [LoggedModelInput(i) for i in ids])
+        rows = _dataset_inputs(datasets)
+        self.client.log_inputs(run.id, rows[:1000], [LoggedModelInput(i) for i in ids])
+        for start in range(1000, len(rows), 1000):  # the most that MLflow takes at once
+            self.client.log_inputs(run.id, rows[start : start + 1000])
 
     def link_outputs(self, run: Logged, models: Iterable[ModelRef], step: int) -> None:
         """The models that a run made; MLflow refuses a link that it has already, and its server an empty list of them."""
@@ -207,8 +228,8 @@ class Experiment:
             self.client.finalize_logged_model(model.model_id, "READY")
         return str(model.model_id)
 
-    def version(self, ref: ModelRef, run: Logged, tags: Mapping[str, str]) -> str:
-        """The registered version of a digest in its role, made from `run` if new; the newest one is the candidate."""
+    def version(self, ref: ModelRef, run: Logged, tags: Mapping[str, str]) -> Version:
+        """The registered version of a digest in its role, made from `run` if new; the first of all is the candidate."""
         name = model_name(self.campaign, ref.role)
         if not self.client.search_registered_models(f"name = '{name}'"):
             self.client.create_registered_model(name)
@@ -217,18 +238,24 @@ class Experiment:
             model = self.model(ref, run)
             facts = _tagged({**tags, "role": ref.role, "digest": ref.digest, "uri": ref.uri})
             found = [self.client.create_model_version(name, f"models:/{model}", run.id, facts, model_id=model)]
-        number = str(found[0].version)
-        if int(number) > int(self.aliases(ref.role).get("candidate", 0)):
-            self.client.set_registered_model_alias(name, "candidate", number)
-        return number
+        if "candidate" not in self.aliases(ref.role):
+            self.point("candidate", ref.role, str(found[0].version))
+        return Version(name, str(found[0].version), str(found[0].run_id))
+
+    def mark(self, ref: ModelRef, facts: Mapping[str, str]) -> None:
+        """Tag every registered version of a digest in its role; nothing where it was never registered."""
+        name = model_name(self.campaign, ref.role)
+        for found in versions(self.client, name, ref.digest):
+            for tag, value in _tagged(facts).items():
+                self.client.set_model_version_tag(name, str(found.version), tag, value)
 
     def aliases(self, role: str) -> Mapping[str, str]:
         """Alias → version of a role's registered model."""
         return {name: str(v) for name, v in self.client.get_registered_model(model_name(self.campaign, role)).aliases.items()}
 
-    def promote(self, role: str, version: str) -> None:
-        """Make a version its role's champion."""
-        self.client.set_registered_model_alias(model_name(self.campaign, role), "champion", version)
+    def point(self, alias: str, role: str, version: str) -> None:
+        """Let an alias of a role's model stand for a version."""
+        self.client.set_registered_model_alias(model_name(self.campaign, role), alias, version)
 
     def attach(self, run: Logged, name: str, text: str) -> None:
         self.client.log_text(run.id, text, name)
@@ -254,8 +281,9 @@ def _dataset_inputs(datasets: Iterable[DatasetRef]) -> list[Any]:
     return made
 
 
-def _logged(run: Any) -> Logged:
-    return Logged(run.info.run_id, run.info.status == "FINISHED", run.data.tags, run.data.params)
+def as_logged(run: Any) -> Logged:
+    """One of MLflow's runs."""
+    return Logged(run.info.run_id, str(run.info.run_name), run.info.status == "FINISHED", run.data.tags, run.data.params)
 
 
 def _tagged(facts: Mapping[str, str]) -> dict[str, str]:

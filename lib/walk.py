@@ -6,7 +6,8 @@ import json
 from typing import Any, TypedDict
 
 from lib.errors import UserError
-from lib.tracking import TAG, connect, explained, model_name, versions
+from lib.tracking import connect, explained, versions
+from lib.tracking_names import TAG, model_name
 
 
 class Step(TypedDict):

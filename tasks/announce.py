@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
 
-from lib import events, seeds, tables
+from lib import events
 from lib.campaign_settings import Campaign
 from lib.home import Home
 from lib.job import Label
-from lib.records import TABLES
+from lib.round_events import campaign_event, evaluate_events, round_event
 from lib.round_record import RoundRecord
 from tasks.outcome import tell_outcome
 from tasks.round_page import show_round
@@ -47,25 +49,16 @@ def artifact_key(campaign: str, number: int, *words: str) -> str:
 
 def announce_campaign(campaign: Campaign, home: Home) -> None:
     """Queue the campaign's event; the same campaign said again is the same event."""
-    events.put(
-        home.outbox,
-        events.CampaignEvent(
-            campaign=campaign.name,
-            recipe=campaign.recipe_name,
-            recipe_digest=seeds.digest(campaign.recipe),
-            seed=campaign.seed,
-            models=tuple(_model(role, digest) for role, digest in sorted(campaign.base.items())),
-            settings={"rounds": str(campaign.rounds), "problems": seeds.canonical(campaign.problems.counts)},
-        ),
-    )
+    events.put(home.outbox, replace(campaign_event(campaign), flow_run=str(flow_run.id or "")))
 
 
-def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> str:
+def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop, *, later_stand: bool = False) -> str:
     """Queue a finished round's events, show it on the flow run's page, emit how it was decided; returns the round's event id.
 
-    A rerun that came to what it supersedes is nothing new, and round 0 is the campaign's base.
+    `later_stand`: it is a rerun that came to the same models, so that the rounds after it stand. One that
+    came to what it supersedes is nothing new, and round 0 is the campaign's base.
     """
-    event_id = events.put(shop.home.outbox, round_event(record, campaign, shop))
+    event_id = events.put(shop.home.outbox, replace(round_event(record, campaign, shop.store), later_stand=later_stand))
     announce_metrics(record.metrics, record, shop)
     show_round(record, event_id, shop.home, artifact_key(record.campaign, record.round, "round"))
     if record.round and event_id != record.supersedes:
@@ -73,90 +66,13 @@ def announce_round(record: RoundRecord, campaign: Campaign, shop: Workshop) -> s
     return event_id
 
 
-def round_event(record: RoundRecord, campaign: Campaign, shop: Workshop) -> events.RoundEvent:
-    """What lineage says of a finished round."""
-    return events.RoundEvent(
-        campaign=record.campaign,
-        round=record.round,
-        attempt=record.attempt,
-        datasets=tuple(_datasets(record, shop)),
-        models_in=tuple(_model(role, digest) for role, digest in sorted(record.start.items())),
-        models_out=tuple(_model(role, digest) for role, digest in sorted(record.made.items())),
-        params={
-            "recipe": campaign.recipe_name,
-            "seed": str(campaign.seed),
-            **{f"set.{path}": value for path, value in record.overrides.items()},
-        },
-        metrics=_stage_metrics(record, shop),
-        accepted=record.state == "accepted",
-        reason=str((record.decision or {}).get("sentence", "")),
-        flow_run=record.flow_run,
-        supersedes=record.supersedes or None,
-        revision=record.revision,
-    )
-
-
 def announce_metrics(rows: list[dict[str, Any]], record: RoundRecord, shop: Workshop) -> None:
     """Queue the evaluate events of a round's metric rows, one for each model and split."""
-    place: dict[str, Any] = {"campaign": record.campaign, "round": record.round, "attempt": record.attempt, "revision": record.revision}
-    for model, split in dict.fromkeys((row["model_id"], row["split"]) for row in rows):
-        measures = tuple(
-            events.Measure(row["metric"], row["slice"], row["value"], row["stderr"], row["n"])
-            for row in rows
-            if (row["model_id"], row["split"]) == (model, split)
-        )
-        events.put(shop.home.outbox, events.EvaluateEvent(**place, model=_model("policy", model), split=split, measures=measures))
+    run = str(flow_run.id or record.flow_run)
+    for event in evaluate_events(rows, record, shop.store):
+        events.put(shop.home.outbox, replace(event, flow_run=run))
 
 
 def announce_end(campaign: str, rounds: int, reason: str, home: Home) -> None:
     """Queue the event that a campaign stopped."""
     events.put(home.outbox, events.FinalEvent(campaign=campaign, rounds=rounds, reason=reason))
-
-
-def _model(role: str, digest: str) -> events.ModelRef:
-    return events.ModelRef(role, digest, f"store/artifacts/{digest[:2]}/{digest}")
-
-
-def _datasets(record: RoundRecord, shop: Workshop) -> list[events.DatasetRef]:
-    """Every table artifact that the round's own stages read, made or learned from, once for each stage."""
-    found: dict[tuple[str, str, str], events.DatasetRef] = {}
-    for path, stage in record.stages.items():
-        if stage["verb"] == "evaluate":
-            continue
-        problems = stage["read"].get("problems", []) if stage["verb"] == "sample" else []
-        given = [(table, ref) for table, refs in {**stage["made"], "problems": problems}.items() if table in TABLES for ref in refs]
-        given += [(_kind_of(ref, shop), ref) for refs in stage["learned"].values() for ref in refs]
-        for table, reference in given:
-            found[table, reference, path] = events.DatasetRef(
-                name=table,
-                context=path,
-                digest=shop.store.content(reference),
-                uri=f"store/artifacts/{reference[:2]}/{reference}",
-                rows=tables.rows_in(shop.store.folder(reference)).get(table, 0),
-                schema=TABLES[table].id,
-            )
-    return list(found.values())
-
-
-def _kind_of(reference: str, shop: Workshop) -> str:
-    """The examples table that an artifact holds."""
-    return next(table for table in shop.tables_made(reference) if table.startswith("examples_"))
-
-
-def _stage_metrics(record: RoundRecord, shop: Workshop) -> dict[str, float]:
-    """`stage/name` → figure, summed over a stage's shards, from what was measured while they were made; and its shares."""
-    found: dict[str, float] = {}
-    for path, stage in record.stages.items():
-        if stage["verb"] == "evaluate":
-            continue
-        for job in stage["jobs"]:
-            for name, value in shop.store.stats(job["key"], job["version"]).items():
-                if isinstance(value, bool) or not isinstance(value, int | float) or name in UNTOLD:
-                    continue
-                found[f"{path}/{name}"] = found.get(f"{path}/{name}", 0.0) + float(value)
-        found |= {f"{path}/{name}": value for name, value in stage.get("figures", {}).items()}
-    return found
-
-
-UNTOLD = {"micro_batch", "max_rss_bytes", "cuda_max_bytes", "cpu_seconds", "seconds"}
-"""Stats that differ from run to run: left out of events, so that a replay says the same words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from lib import plan, records, tables
 from lib.job import Result
 from lib.plan import Ground
 from lib.recipe import Recipe
+from lib.roles import POLICY, measured_role
 from tasks.publish import publish, publish_all
 from tasks.stage import Finished
 from tasks.verify import refuse_undecided
@@ -19,11 +21,18 @@ UNDECIDED_LIMIT = 0.05
 """The share of undecided verdicts past which an evaluation is refused."""
 
 
-def evaluate(recipe: Recipe, model: str, split: str, problems: tuple[str, ...], ground: Ground, shop: Workshop) -> Finished:
-    """Metrics and per-item rows of every evaluator of the recipe."""
+def evaluators_of(recipe: Recipe, models: Mapping[str, str]) -> list[Any]:
+    """The evaluators of a recipe that measure one of these models' roles, those of the policy first."""
+    found = [evaluator for evaluator in recipe.evaluators if measured_role(evaluator) in models]
+    return sorted(found, key=lambda evaluator: measured_role(evaluator) != POLICY)
+
+
+def evaluate(recipe: Recipe, models: Mapping[str, str], split: str, problems: tuple[str, ...], ground: Ground, shop: Workshop) -> Finished:
+    """Metrics and per-item rows of every evaluator of the recipe that measures one of these models (role → digest)."""
     jobs: list[Done] = []
     measured: list[Done] = []
-    for evaluator in recipe.evaluators:
+    for evaluator in evaluators_of(recipe, models):
+        model = models[measured_role(evaluator)]
         sampled = publish_all(shop, plan.evaluate_sample_jobs(evaluator, model, split, problems, ground))
         completions = tuple(d.digest for d in sampled)
         verified = publish_all(shop, plan.evaluate_verify_jobs(evaluator, model, split, problems, completions, ground))
@@ -41,7 +50,8 @@ def metric_rows(finished: Finished, shop: Workshop) -> list[dict[str, Any]]:
     return tables.read(paths, records.METRICS).to_pylist()
 
 
-def items(finished: Finished, shop: Workshop) -> pa.Table:
-    """The per-item rows of every evaluator."""
-    paths = [shop.store.folder(ref) / "metric_items.parquet" for ref in finished.result.made["metric_items"]]
+def items(finished: Finished, recipe: Recipe, models: Mapping[str, str], role: str, shop: Workshop) -> pa.Table:
+    """The per-item rows of every evaluator that measured a role, of an evaluation of these models."""
+    measured = zip(evaluators_of(recipe, models), finished.result.made["metric_items"], strict=True)
+    paths = [shop.store.folder(ref) / "metric_items.parquet" for evaluator, ref in measured if measured_role(evaluator) == role]
     return tables.read(paths, records.METRIC_ITEMS)

@@ -63,21 +63,27 @@ def failure_told(campaign: str, number: int, attempt: int) -> Iterator[None]:
 
 
 def _emit(how: str, campaign: str, number: int, attempt: int, facts: dict[str, Any], identity: str) -> None:
+    emit(f"roundhouse.round.{how}", campaign, {"campaign": campaign, "round": number, "attempt": attempt, **facts}, identity)
+
+
+def emit(event: str, campaign: str, payload: dict[str, Any], identity: str) -> bool:
+    """Emit an event of a campaign, once for an identity; False outside a flow run, where nobody is told."""
     if (context := FlowRunContext.get()) is None or context.flow_run is None:
-        return
+        return False
     run = context.flow_run
     related = {"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.role": "flow-run", "prefect.resource.name": run.name}
     emit_event(
-        f"roundhouse.round.{how}",
+        event,
         resource={"prefect.resource.id": f"roundhouse.campaign.{campaign}", "prefect.resource.name": campaign},
         related=[related],
-        payload={"campaign": campaign, "round": number, "attempt": attempt, **facts},
+        payload=payload,
         id=uuid.uuid5(uuid.NAMESPACE_OID, identity),
     )
     # Prefect's own wait has no end where its connection broke; what waits then is tried once more at the process's end
     flushing = threading.Thread(target=EventsWorker.instance().wait_until_empty, name="roundhouse-events", daemon=True)
     flushing.start()
     flushing.join(FLUSH_SECONDS)
+    return True
 
 
 def _begun(home: Home, campaign: str) -> str:

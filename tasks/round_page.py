@@ -12,7 +12,8 @@ import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
-from lib import tracking
+from lib import tracking_names
+from lib.alarms import every
 from lib.home import Home
 from lib.round_record import RoundRecord
 
@@ -39,11 +40,26 @@ def page(record: RoundRecord, event_id: str, home: Home) -> str:
     lines += [
         f"| {row['split']} | {row['evaluator']} | {row['metric']} | {number(row['value'])} | {number(row['stderr'])} |"
         for row in record.metrics
-        if row["slice"] == "all"
+        if row["slice"] == "all" and row["split"] != every.SPLIT
     ]
+    lines += ["", *alarms(record)]
     lines += ["", in_mlflow(record, event_id, home), ""]
     lines += [f"Made `{role}` `{digest[:12]}`: `roundhouse lineage model {digest[:12]}`" for role, digest in sorted(record.made.items())]
     return "\n".join(lines) + "\n"
+
+
+def alarms(record: RoundRecord) -> list[str]:
+    """Every alarm with its value, those that ring first and in bold."""
+    if not record.alarms:
+        return []
+    ringing = every.ringing(record.alarms)
+    rows = [*ringing, *(reading for reading in record.alarms if reading not in ringing)]
+    shown = []
+    for row in rows:
+        level = f"**{row['level']}**" if row in ringing else row["level"]
+        numbers = " | ".join(number(row[name]) for name in ("value", "watch_from", "alarm_from"))
+        shown.append(f"| {level} | {row['alarm']} | {numbers} | {row['sentence'].replace('|', '/')} |")
+    return ["| level | alarm | value | watch from | alarm from | |", "|---|---|---|---|---|---|", *shown]
 
 
 def number(value: Any) -> str:
@@ -57,15 +73,16 @@ def in_mlflow(record: RoundRecord, event_id: str, home: Home) -> str:
     within the campaign's experiment; where the experiment is not there yet either, for the experiment by its name.
     """
     server = pages(home)
-    experiment = tracking.experiment_name(record.campaign)
+    experiment = tracking_names.experiment_name(record.campaign)
     if server is None:
         return f"In MLflow: experiment `{experiment}`, run `round {record.round}`; `mlflow ui --backend-store-uri {home.mlflow_uri}`"
     found = _experiment_id(server, experiment)
     if found is None:
         return f"[The campaign in MLflow]({server}/#/experiments?experimentSearchFilter={quote(experiment, safe='')})"
-    asked = f"tags.`{tracking.TAG}event` = '{event_id}'"
+    asked = f"tags.`{tracking_names.TAG}event` = '{event_id}'"
+    layout = "workflowType=machine_learning"  # else the pages open as those of MLflow's tools for agents
     by_name = quote("tags.`mlflow.runName`", safe="")  # ordered by time, a run below another is folded away
-    return f"[This round in MLflow]({server}/#/experiments/{found}/runs?searchFilter={quote(asked, safe='')}&orderByKey={by_name})"
+    return f"[This round in MLflow]({server}/#/experiments/{found}/runs?searchFilter={quote(asked, safe='')}&orderByKey={by_name}&{layout})"
 
 
 def pages(home: Home) -> str | None:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib import grown, holding, keys, tables
@@ -23,6 +24,7 @@ from lib.home import Home
 from lib.in_use import InUse
 from lib.job import Job, Label
 from lib.protocols import Earlier, Machine, Work
+from lib.redaction import REASON
 from lib.store import Publication, Store
 from lib.strategy import load
 from lib.time_limits import time_limits
@@ -178,9 +180,13 @@ class Workshop:
         return self.store.folders(digest)
 
     def outcomes(self, digests: Iterable[str]) -> Counter[str]:
-        """How often each outcome stands in verdict artifacts; scorers have none."""
-        columns = (pq.read_table(self.store.folder(d) / "verdicts.parquet", columns=["outcome"])["outcome"] for d in digests)
-        return Counter(str(outcome) for column in columns for outcome in column.to_pylist() if outcome is not None)
+        """How often each outcome stands in verdict artifacts; scorers have none, and what was forgotten is not to be judged."""
+        found: Counter[str] = Counter()
+        for digest in digests:
+            table = pq.read_table(self.store.folder(digest) / "verdicts.parquet", columns=["outcome", "reason"])
+            judged = table.filter(pc.not_equal(table["reason"], REASON))
+            found.update(str(outcome) for outcome in judged["outcome"].to_pylist() if outcome is not None)
+        return found
 
     def make(self, job: Job, key: str, ingredients: Mapping[str, Any]) -> Publication:
         """Run a job in a child and publish what it wrote, unless somebody else does so first."""

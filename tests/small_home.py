@@ -47,7 +47,7 @@ class SmallHome:
         shutil.copytree(self.home.root, home.root, dirs_exist_ok=True)
         return replace(self, home=home, store=Store(home.store))
 
-    def publish(self, kind, settings, inputs, playing, files, seed=7, rows=None):
+    def publish(self, kind, settings, inputs, playing, files, seed=7, rows=None, stats=None):
         """Publish {file: text, or (spec, rows)} as a stage would; `playing` maps a role to a model's digest."""
         identities = {role: models.identity(self.store.folder(digest)) for role, digest in playing.items()}
         contents = {name: [self.store.content(ref) for ref in refs] for name, refs in inputs.items()}
@@ -60,7 +60,7 @@ class SmallHome:
                     (out / name).write_text(content)
                 else:
                     tables.write(content[0].table(content[1]), content[0], out / name)
-            return self.store.publish(out, keys.key_of(made), made, rows or {}, {})
+            return self.store.publish(out, keys.key_of(made), made, rows or {}, stats or {})
 
 
 def model_files(name):

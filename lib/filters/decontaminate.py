@@ -117,7 +117,8 @@ class Decontaminate(Strategy):
             held=held,
         )
         if rows.count("SELECT count(*) FROM guard_instructions"):
-            covered = " OR ".join(f"coalesce(taken[i - {back}], false)" for back in range(rule.length))
+            # a list's place 0 is NULL, and those below count from its end
+            covered = " OR ".join(f"(i > {back} AND coalesce(taken[i - {back}], false))" for back in range(rule.length))
             for table in ("guard_held", "guard_given"):
                 rows.hold(table, _WITHOUT.format(covered=covered, runs=_runs(rule.length), table=table))
 

@@ -85,6 +85,20 @@ class FileProblems(Strategy, ABC):
         """The whole set, read once a process. Raises BadProblems where no row can be used."""
         return _pool(self, digest(self.path))
 
+    def left_out(self) -> list[str]:
+        """What its files hold that is no problem of it, a line for each kind with the first of them."""
+        pool = self.pool()
+        kinds = (
+            ("that cannot be used", pool.faults),
+            ("that were there before", pool.duplicates),
+            ("for training, found in the test file", pool.overlaps),
+        )
+        return [
+            f"{self.path}: left out {len(found):,} row{'s' if len(found) > 1 else ''} {what} (the first: {found[0]})"
+            for what, found in kinds
+            if found
+        ]
+
     def _left(self, split: str, exclude: Container[str]) -> list[dict[str, Any]]:
         if split not in SPLITS:
             raise UnknownName("split", split, SPLITS, f"of {type(self).__name__}")

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 """Kept after the tests, and ignored by git."""
 
-PATIENCE_MS = 120_000
+PATIENCE_MS = 240_000
 """How long a page may take to show what is looked for, on a machine that does much else."""
 
 
@@ -28,8 +28,19 @@ class Look:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.hosts: set[str | None] = set()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("request", lambda request: self.hosts.update({urlsplit(request.url).hostname} - {None}))  # data: and blob: have none
+        page.context.set_default_timeout(PATIENCE_MS)
+        page.context.on(
+            "request", lambda request: self.hosts.update({urlsplit(request.url).hostname} - {None})
+        )  # data: and blob: have none
+
+    def follow(self, words: str) -> None:
+        """Click a link that opens a page of its own, and look at that from now on; the page before is closed."""
+        before = self.page
+        with before.context.expect_page() as opened:
+            before.locator("a[target=_blank]").get_by_text(words, exact=True).locator("visible=true").first.click()
+        self.page = opened.value
+        self.page.bring_to_front()
+        before.close()
 
     def sees(self, text: str) -> None:
         """Wait until the page shows a text; fails where it does not come."""
@@ -52,8 +63,8 @@ def chromium() -> str:
 
 
 @contextmanager
-def looking() -> Iterator[Look]:
-    """A browser with one empty page."""
+def browsing() -> Iterator[Browser]:
+    """A browser."""
     program = chromium()
     from playwright.sync_api import sync_playwright
 
@@ -61,6 +72,13 @@ def looking() -> Iterator[Look]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=args)
         try:
-            yield Look(browser.new_page(viewport={"width": 1400, "height": 1000}))
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def looking(width: int = 1400, height: int = 1000) -> Iterator[Look]:
+    """A browser with one empty page, as large as said in pixels."""
+    with browsing() as browser:
+        yield Look(browser.new_context(viewport={"width": width, "height": height}).new_page())

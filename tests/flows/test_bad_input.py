@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import trouble
+from flows.cli import run, trouble
 from lib.errors import UserError
 from lib.home import Home
 from lib.store import Store
@@ -40,11 +40,21 @@ def said(home: Home, *words: str, **more: str) -> tuple[int, str]:
         (("status", "gone"), "no campaign 'gone'"),
         (("rerun", "gone", "--round", "1", "--from", "train"), "no campaign 'gone'"),
         (("lineage", "model", "gone"), "gone"),
+        (("lineage", "moddel", "gone"), "did you mean 'model'?"),
+        (("audit", "gone"), "no campaign 'gone'"),
+        (("report", "gone"), "no campaign 'gone'"),
+        (("diff", "gone:1", "2"), "no campaign 'gone'"),
+        (("diff", "gone", "2"), "'gone' names no round; give CAMPAIGN:ROUND, such as first:2"),
+        (("export", "bundle", "gone", "./bundle"), "no campaign 'gone'"),
+        (("export", "model", "gone", "./model"), "no campaign 'gone'"),
+        (("forget", "completion", "gone"), "is too short to find a completion by; give at least 6 characters"),
+        (("forget", "problem", "0123456789"), "0123456789"),
         (("query", "SELECT nothing FROM nowhere"), "nowhere"),
         (("compare", "--recipes", "star,starr"), "did you mean 'star'"),
         (("compare", "--recipes", "star,star"), "two of the recipes have the same name"),
         (("improve", "x", "--recipe", "star", "--set", "sampler.n=3"), "say which: phases.0.stages.0.run.0.n or phases.0.stages.2.run.0.n"),
         (("improve", "x", "--model", "./gone", "--recipe", "grpo"), "no model folder './gone'; give a folder written by save_pretrained"),
+        (("improve", "x", "--model", "./gone"), "no model folder './gone'; give a folder written by save_pretrained"),
         (("improve", "x", "--model", "."), "leave them out with --set 'trainer.replay=[]'"),
         (("improve", "x", "--set", "gate.metric=pass_at_3"), "no metric 'pass_at_3' of the evaluators for the gate"),
         (("improve", "x", "--set", "evaluators=[]", "--plan"), "the recipe has no evaluators"),
@@ -52,9 +62,13 @@ def said(home: Home, *words: str, **more: str) -> tuple[int, str]:
         (("model", "new", "./pyproject.toml"), "pyproject.toml is a file; give a new folder"),
     ],
 )
-def test_a_mistake_is_one_line_and_writes_no_campaign(home: Home, words: tuple[str, ...], line: str):
-    status, stderr = said(home, *words)
-    assert status == 1
+def test_a_mistake_is_one_line_and_writes_no_campaign(
+    home: Home, words: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("ROUNDHOUSE_HOME", str(home.root))
+    monkeypatch.setattr(sys, "argv", ["roundhouse", *words])
+    assert run() == 1
+    stderr = capsys.readouterr().err.strip()
     assert stderr.startswith("roundhouse: ")
     assert line in stderr
     assert len(stderr.splitlines()) == 1
@@ -84,7 +98,7 @@ def test_a_model_folder_that_cannot_be_used_says_what_to_do(run, home: Home, mod
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    status, stderr = said(Home(tmp_path / "file" / "home"), "status")
+    status, stderr = said(Home(tmp_path / "file" / "home"), "improve", "x")
     assert status == 1
     assert "set ROUNDHOUSE_HOME to a folder that can be written" in stderr
 

@@ -67,6 +67,7 @@ def test_a_budget_stops_between_shards_and_the_same_command_goes_on(run: Run, ho
     assert spent.tokens - costs(home)[-1][1].tokens < TOKENS, "the last shard alone went over it"
     assert asdict(spent) == pytest.approx(asdict(together(cost for _, cost in costs(home))))
     assert {("COMPLETED", NAME)} == {*ended(server, "improve"), *ended(server, "round")}
+    assert (home.campaigns / "scanty" / "report.html").is_file(), "what is done is told"
     shown = json.loads(run("status", "scanty", "--json").stdout)
     assert (shown["state"], shown["reason"], shown["spent"]["tokens"]) == ("stopped", told["stopped"], spent.tokens)
 

@@ -76,7 +76,7 @@ def test_the_warm_start_is_no_earlier_round(desk: SimpleNamespace):
     for number, examples in ((0, "warm"), (1, "first")):
         stages = {"main/train": {**stage, "read": {"problems": ["p"], "examples_sft": [examples]}}}
         desk.folder.write_round(RoundRecord("one", number, 1, "accepted", start=BASE, made=ONE, stages=stages))
-    desk.campaign.recipe["engine"] = {}
+    desk.campaign.recipe.update({"engine": {}, "phases": [{"name": "main", "role": "policy"}]})
     ground = ground_of(desk.folder, desk.campaign, ("p",), {}, 2, 1)
     assert [result.every("examples_sft") for result in ground.earlier["main/train"]["all"]] == [("first",)]
 

@@ -68,7 +68,7 @@ def test_other_commands_of_the_home_use_its_server(living: Living):
 
 def test_what_prefect_yaml_names_is_deployed_with_a_stated_limit(living: Living):
     found = {row["name"]: row["concurrency_options"]["collision_strategy"] for row in living.asked("deployments", {})}
-    assert found == {"next-round": "CANCEL_NEW", "improve": "ENQUEUE", "evaluate": "ENQUEUE"}
+    assert found == {"next-round": "CANCEL_NEW", "improve": "ENQUEUE", "evaluate": "ENQUEUE", "audit": "ENQUEUE"}
     assert {row["global_concurrency_limit"]["limit"] for row in living.asked("deployments", {})} == {1}
 
 
@@ -81,15 +81,19 @@ def test_a_schedule_that_cannot_be_read_is_refused(living: Living):
         refused = living.run("schedule", "beats", *words)
         assert refused.returncode == 1
         assert len(refused.stderr.strip().splitlines()) == 1 and said in refused.stderr
-    assert living.run("schedule").stdout.strip() == "schedules: nothing yet"
+    assert living.run("schedule").stdout.strip() == "nothing is scheduled"
+    assert "say when with --cron or --every" in living.run("schedule", "beats", "--audit").stderr
 
 
 def test_a_schedule_says_its_next_times_and_goes_again(living: Living):
     assert living.run("schedule", "beats", "--cron", "0 1 * * *").stdout.count(" 01:00:00 ") == 3
     (row,) = json.loads(living.run("schedule", "beats", "--every", "6h", "--json").stdout)
-    assert row["campaign"] == "beats" and len(row["next"]) == 3
+    assert (row["campaign"], row["flow"], row["when"], len(row["next"])) == ("beats", "next-round", "every 6h", 3)
+    both = living.run("schedule", "beats", "--audit", "--cron", "0 6 * * *").stdout
+    assert "beats: next-round, every 6h" in both and "beats: audit, 0 6 * * * (" in both
+    assert "audit" not in living.run("schedule", "beats", "--audit", "--off").stdout
     off = living.run("schedule", "beats", "--off")
-    assert off.stdout.strip() == "schedule of beats: nothing yet"
+    assert off.stdout.strip() == "beats is not scheduled"
 
 
 def every(living: Living, deployment: str, seconds: int) -> None:

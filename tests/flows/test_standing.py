@@ -35,6 +35,20 @@ def test_a_campaign_that_nobody_runs_is_idle_until_its_test_figures_are_there(ho
     assert state(folder) == ("complete", None)
 
 
+def test_rounds_beyond_any_plan_are_counted_alone_and_the_next_is_asked_for_by_number(home: Home):
+    folder = begun(home)
+    goal = folder.goal
+    for number in range(goal + 2):
+        ended(folder, number)
+    said = wording.summary(Standing(folder).facts())
+    assert f"round {goal + 1}" in said[0] and " of " not in said[0]
+    assert f"  go on with: roundhouse improve {folder.name} --rounds {goal + 2}" in said
+    folder.aim(goal + 3)
+    said = wording.summary(Standing(folder).facts())
+    assert f"round {goal + 1} of {goal + 3}" in said[0]
+    assert f"  go on with: roundhouse improve {folder.name}" in said
+
+
 def test_the_last_failure_is_said_until_the_next_run_begins(home: Home):
     folder = begun(home)
     with pytest.raises(UserError), folder.hold(wait=False), ending.noted(folder.path):

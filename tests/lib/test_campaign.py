@@ -41,6 +41,17 @@ def test_a_name_that_could_leave_the_folder_is_refused(home: Home, name: str):
         CampaignFolder(home, name)
 
 
+def test_it_goes_on_to_what_it_was_last_asked_for_and_never_back(home: Home):
+    folder = begun(home)
+    assert folder.goal == 3
+    for asked, goal in ((5, 5), (1, 5), (4, 5)):
+        folder.aim(asked)
+        assert CampaignFolder(home, "one").goal == goal
+    (folder.path / "goal.json").write_text('{"rounds": 9}')
+    with pytest.raises(UserError, match=r"goal.json holds no number of rounds; restore it or remove it"):
+        _ = folder.goal
+
+
 def test_rounds_come_in_order_and_unfinished_ones_do_not_count(home: Home):
     folder = begun(home)
     for number, attempt, state in ((2, 1, "running"), (1, 2, "accepted"), (1, 1, "rejected"), (0, 1, "accepted")):

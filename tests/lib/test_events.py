@@ -37,6 +37,12 @@ def test_the_id_ignores_who_put_it_and_nothing_else(tmp_path):
     assert len({same, *(events.put(tmp_path, other) for other in others)}) == 4
 
 
+def test_a_round_of_an_older_home_keeps_its_id():
+    """As it was before roles were decided each for itself."""
+    assert events.identity(ROUND) == "7093f2cfc3d371fd612d9e4661f469ba681c1426b689ec0f77c97506a34f878e"
+    assert events.identity(replace(ROUND, otherwise={"questioner": "rejected: worse"})) != events.identity(ROUND)
+
+
 def test_a_diverged_loss_is_recorded(tmp_path):
     events.put(tmp_path, replace(ROUND, metrics={"train/loss": math.nan, "train/norm": math.inf}))
     back = events.from_json(outbox.pending(tmp_path)[0].event)
@@ -62,9 +68,3 @@ def test_a_pointer_is_relative_to_the_home(tmp_path):
 def test_an_event_of_a_later_version_is_named():
     with pytest.raises(UserError, match="kind 'merger'"):
         events.from_json({"kind": "merger", "campaign": "demo"})
-
-
-def test_the_page_of_a_round_names_every_digest_and_the_gate():
-    page = events.lineage_markdown(replace(ROUND, attempt=2, accepted=False))
-    assert page.startswith("# demo: round 1, attempt 2\n\n**rejected**: better by 0.1\n")
-    assert all(digest in page for digest in (BASE.digest, NEXT.digest, TABLE.digest))

@@ -240,6 +240,48 @@ def test_a_kill_between_tombstone_and_removal_leaves_a_whole_store(small: SmallH
         small.store.verify(small.second)
 
 
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from lib import garbage
+from lib.home import Home
+
+touched = 0
+
+def die(event, given):
+    global touched
+    changes = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir") or (event == "open" and given[2] & (os.O_WRONLY | os.O_RDWR))
+    if changes and str(given[0]).startswith(sys.argv[1]):
+        touched += 1
+        if touched == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+garbage.collect(Home(Path(sys.argv[1])), 0)
+"""
+
+
+def test_a_kill_at_any_change_of_the_disk_leaves_a_whole_store_and_the_next_one_goes_on(small: SmallHome, tmp_path: Path):
+    kills = 0
+    while True:
+        there = small.copy(Home(tmp_path / f"home-{kills}"))
+        words = [sys.executable, "-c", DYING, str(there.home.root), str(kills + 1)]
+        dying = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        store = Store(there.home.store)
+        for folder in there.home.store.glob("artifacts/*/*"):
+            try:
+                store.verify(folder.name)
+            except Collected:
+                assert folder.name in {small.random, small.second}
+        assert gone(garbage.collect(there.home, 0)) <= {small.random, small.second}
+        assert not [path for name in (small.random, small.second) if (path := store.folder(name) / WEIGHTS).exists()]
+        if dying.returncode == 0:
+            break
+        assert dying.returncode == -signal.SIGKILL, dying.stderr
+        kills += 1
+    assert kills >= 4, "a tombstone's two steps and a removal, of two models"
+
+
 def test_a_damaged_campaign_is_named_and_nothing_goes(small: SmallHome):
     (small.home.campaigns / "demo" / "campaign.json").write_text("{")
     with pytest.raises(UserError, match=r"campaign\.json"):

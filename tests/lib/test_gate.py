@@ -111,3 +111,12 @@ def test_two_values_of_a_problem_are_refused():
 def test_a_metric_without_values_is_named_with_the_near_miss():
     with pytest.raises(UnknownName, match=r"no metric 'pass_at1'.*did you mean 'pass_at_1'"):
         Gate(metric="pass_at1").decide(items([1.0]), None, seed=0)
+
+
+def test_further_metrics_that_hold_are_told_with_how_far_they_may_have_fallen():
+    good = drawn(0.7, 1)
+    new = pa.concat_tables([items(good), items(good, "pass_at_8")])
+    champion = pa.concat_tables([items(drawn(0.45, 2)), items(good, "pass_at_8")])
+    decision = Gate(must_not_regress=(("pass_at_8", 0.05),)).decide(new, champion, seed=0)
+    assert decision.accepted
+    assert decision.sentence.endswith("; pass@8 holds, +0.000, and is no worse (0.05 at most)")

@@ -14,7 +14,8 @@ from lib.home import Home
 from lib.opening import guarded
 from lib.overrides import applied, needed, recorded
 from lib.problems.countdown import Countdown
-from lib.recipe import Phase, Recipe, override, with_verifiers
+from lib.recipe import Phase, Recipe, override
+from lib.recipe_settled import with_verifiers
 from lib.round_record import RoundRecord
 from lib.samplers.independent import Independent
 from lib.trainers.sft import Sft

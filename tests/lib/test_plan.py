@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lib import plan
+from lib import plan, recipe_settled
 from lib import recipe as recipes
 from lib.errors import UnknownName, UserError
 from lib.job import Job, Label, Result
@@ -30,7 +30,7 @@ GROUND = Ground(
 
 def walk(name: str, ground: Ground = GROUND) -> dict[str, list[Job]]:
     """Every stage's jobs of a recipe's first phase, with made-up results."""
-    recipe = recipes.with_verifiers(recipes.load(name)[0], (Countdown().verifiers()))
+    recipe = recipe_settled.with_verifiers(recipes.load(name)[0], (Countdown().verifiers()))
     done: dict[str, Result] = {}
     jobs: dict[str, list[Job]] = {}
     for phase, stage in recipe.stages():

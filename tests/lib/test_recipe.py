@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lib import recipe as recipes
+from lib import recipe_settled
 from lib.errors import UnknownName, UserError
 from lib.filters.keep_correct import KeepCorrect
 from lib.recipe import Phase, Recipe, Stage
@@ -113,7 +114,7 @@ def test_a_bad_setting_is_one_line(setting: str, value: str, said: str):
 
 def test_the_problem_sets_own_verifiers_fill_the_empty_places_only():
     found, _ = recipes.load("star")
-    filled = recipes.with_verifiers(found, (Countdown(),))
+    filled = recipe_settled.with_verifiers(found, (Countdown(),))
     assert all(stage.run == (Countdown(),) for _, stage in filled.stages() if stage.verb == "verify")
     assert all(evaluator.verifiers == (Countdown(),) for evaluator in filled.evaluators)
 

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from lib.statistics import mcnemar_exact, minimum_detectable_effect, paired_bootstrap, standard_error
+from lib.statistics import mcnemar_exact, minimum_detectable_effect, paired_bootstrap, standard_error, wilson
 
 
 def test_standard_error_of_a_share_is_the_binomial_one_with_divisor_n_minus_1():
@@ -32,6 +32,14 @@ def test_a_narrower_confidence_gives_a_narrower_interval():
 @pytest.mark.parametrize(("first", "second", "p"), [(0, 0, 1.0), (3, 3, 1.0), (1, 9, 22 / 1024), (9, 1, 22 / 1024), (0, 5, 2 / 32)])
 def test_mcnemar_sums_the_binomial_tail_twice(first, second, p):
     assert mcnemar_exact(first, second) == p
+
+
+@pytest.mark.parametrize(
+    ("found", "of", "low", "high"), [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
+)
+def test_the_interval_of_a_share_is_as_newcombe_published_it(found, of, low, high):
+    """Newcombe 1998, Statistics in Medicine 17, table I, method 3."""
+    assert wilson(found, of) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_the_detectable_effect_is_found_with_its_power():

@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from lib.tracking import Experiment, connect, metric_name
+from lib.tracking import Experiment, connect
+from lib.tracking_names import metric_name
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,10 @@ from lib import events, seeds
 from lib.errors import UserError
 from lib.events import CampaignEvent, DatasetRef, ModelRef, RoundEvent
 from lib.publisher import publish
+from lib.tracked import tracked
 from lib.walk import walk
+
+pytestmark = pytest.mark.slow  # each replays a campaign's events into an MLflow of its own
 
 
 def model(name, role="policy"):
@@ -83,12 +86,44 @@ def test_a_rerun_that_the_gate_rejects_gives_the_place_back_and_a_return_to_the_
     first = decided(1, 0, model("r0"), model("r1"), True)
     worse = replace(first, models_out=(model("worse"),), accepted=False, supersedes=events.identity(first), revision=1)
     back = replace(first, supersedes=events.identity(worse), revision=2)
-    champions = []
+    champions, candidates = [], []
     for event in (CampaignEvent("demo", "star", "", 7, (model("r0"), model("judge", "judge"))), first, worse, back):
         events.put(outbox, event)
         assert publish(outbox, address).failed == 0
         champions.append(walk(address, "demo")[0]["digest"])
+        candidates.append(walk(address, "demo", alias="candidate")[0]["digest"])
     assert champions == [seeds.digest(name) for name in ("r0", "r1", "r0", "r1")]
+    assert candidates == [seeds.digest(name) for name in ("r0", "r1", "worse", "r1")]
+
+
+def test_a_rerun_of_an_early_round_leaves_the_later_ones_where_they_stand_or_marks_them(tmp_path):
+    address, outbox = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "outbox"
+    first, second = decided(1, 1, model("r0"), model("r1"), True), decided(2, 1, model("r1"), model("r2"), True)
+    same = replace(first, params={"set.sampler.n": "3"}, supersedes=events.identity(first), revision=1, later_stand=True)
+    other = replace(first, models_out=(model("other"),), supersedes=events.identity(same), revision=2)
+
+    def publishing(*those):
+        for event in those:
+            events.put(outbox, event)
+        assert publish(outbox, address).failed == 0
+        runs = {
+            run["tags"]["roundhouse.event"]: run["tags"] for run in tracked(address, "demo")["runs"] if "roundhouse.event" in run["tags"]
+        }
+        newest = [walk(address, "demo", alias=alias)[0]["digest"] for alias in ("champion", "candidate")]
+        return newest, {event: tags["roundhouse.superseded_by"] for event, tags in runs.items() if "roundhouse.superseded_by" in tags}
+
+    start = CampaignEvent("demo", "star", "", 7, (model("r0"), model("judge", "judge")))
+    assert publishing(start, first, second, same) == (
+        [seeds.digest("r2")] * 2,
+        {events.identity(first): events.identity(same)},
+    )
+    newest, superseded = publishing(other)
+    assert newest == [seeds.digest("other")] * 2
+    assert superseded == {
+        events.identity(first): events.identity(same),
+        events.identity(same): events.identity(other),
+        events.identity(second): events.identity(other),
+    }
 
 
 def test_an_unknown_campaign_says_what_to_do(uri):

@@ -16,6 +16,8 @@ from lib.protocols import Machine, Work
 from lib.safe_sizes import SafeSizes
 from lib.worker import Session
 
+pytestmark = pytest.mark.slow  # real deaths of real children
+
 HELPERS = Path(__file__).parent / "stages_for_tests"
 
 

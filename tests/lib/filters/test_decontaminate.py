@@ -67,6 +67,22 @@ def test_a_shared_run_of_eight_or_thirteen_words_is_held_out(tmp_path):
     assert dropped(tmp_path / "12", problems, [problem("h", LONG)], runs=(12,)) == dict.fromkeys(("12", "13"), "held out: 12-gram")
 
 
+def test_problems_made_from_one_sentence_go_through_and_copies_of_them_do_not(tmp_path):
+    names = ("Anna", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus")
+
+    def text(i):
+        who = ("he", "she", "the child")[i % 3]
+        counts = f"{names[i % 7]} has {i * 37 % 97} apples and buys {i * 53 % 89} more in week {i}."
+        return f"{counts} How many apples does {who} have now?"
+
+    held_out = [problem(f"h{i}", text(i)) for i in range(150)]
+    problems = [problem(f"p{i}", text(i)) for i in range(150, 400)] + [
+        problem("copy", text(7)),
+        problem("near", text(8).replace("now", "then")),
+    ]
+    assert dropped(tmp_path, problems, held_out) == {"copy": "held out: same problem", "near": "held out: 8-gram"}
+
+
 def test_instructions_shared_by_many_held_out_problems_are_no_match(tmp_path):
     held_out = [problem(f"h{i}", f"{LONG} number {i}") for i in range(11)] + [problem(f"other {i}", f"filler {i}") for i in range(20)]
     asked = problem("p", f"{LONG} how far")

@@ -84,7 +84,15 @@ def test_faults_duplicates_and_overlaps_are_reported_with_their_lines(folder):
             {"question": "what is 4 + 4?", "answer": "#### 9"},
         ],
     )
-    pool = Gsm8k(path=str(folder)).pool()
+    problems = Gsm8k(path=str(folder))
+    pool = problems.pool()
+    said = [line.removeprefix(f"{problems.path}: ") for line in problems.left_out()]
+    assert said[0].startswith("left out 3 rows that cannot be used (the first: train.jsonl line 21: is not JSON")
+    assert said[1:] == [
+        "left out 2 rows that were there before (the first: train.jsonl line 24 repeats train.jsonl line 4)",
+        "left out 1 row for training, found in the test file (the first: train.jsonl line 25 is also in the test file, "
+        "at test.jsonl line 1)",
+    ]
     assert [str(fault).partition(" (")[0] for fault in pool.faults] == [
         "train.jsonl line 21: is not JSON",
         "train.jsonl line 22: field 'answer' is missing",

@@ -105,9 +105,8 @@ def test_what_never_ends_is_undecided_and_the_pool_serves_on():
     assert time.monotonic() - started < len(texts) * PATIENCE * (SECONDS + AFTER_SECONDS)
 
 
-@pytest.mark.parametrize("name", ["tower of nines", "Math-Verify issue 65", "nested factorials"])
-def test_a_tower_is_undecided_and_the_next_answer_is_judged(name):
-    assert judged([box(BURNS[name]), box("1+x")]) == [LATE, ("correct", "'1+x' equals 'x+1'")]
+def test_a_tower_is_undecided_and_the_next_answer_is_judged():
+    assert judged([box(BURNS["tower of nines"]), box("1+x")]) == [LATE, ("correct", "'1+x' equals 'x+1'")]
 
 
 @pytest.mark.parametrize("name", READ)
@@ -125,6 +124,7 @@ def test_what_is_no_mathematics_is_wrong_without_being_tried(name):
     assert time.process_time() - started < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tower of nines", "nested factorials"])
 def test_a_hostile_gold_answer_is_undecided(name):
     [judgement] = Answer().judge([(box("x+1"), BURNS[name], "stop")])

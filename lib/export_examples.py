@@ -1,0 +1,102 @@
+"""What a campaign's models learned from, as a dataset that `datasets.load_dataset(FOLDER)` reads.
+
+    README.md             the dataset card: a configuration for each kind of example, the digests that the rows came from
+    KIND/ROUND.parquet    the rows of lib.records' table of that kind, and beside them `round`, `attempt`, `artifact`, and
+                          `sources`: part, completion_id and text of the completions that a row was made of
+
+Rows stand once for each round that learned from them afresh; what a trainer replayed is in the round that made it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from lib.campaign import CampaignFolder, names
+from lib.errors import UnknownName, UserError
+from lib.giving import aside
+from lib.home import Home
+from lib.ledger import Ledger, text
+from lib.records import EXAMPLES
+
+_LEARNED = """
+SELECT DISTINCT s.round, s.attempt, s.digest AS model, i.artifact FROM stages AS s JOIN inputs AS i USING (key)
+WHERE s.campaign = $campaign AND s.verb = 'train' AND i.name = 'examples' AND i.artifact IS NOT NULL ORDER BY ALL
+"""
+
+_CARD = """---
+configs:
+{configs}
+---
+
+# Examples of roundhouse campaign '{campaign}'
+
+What the models of campaign '{campaign}' learned from, {what}: recipe `{recipe}`, {rows} rows. Token ids are those that were
+sampled; `labels` of {ignored} carry no loss. What models wrote is in it as it was written.
+
+| round | attempt | model that learned it (sha256) | kind | rows | artifact (sha256) |
+|---|---|---|---|---|---|
+{table}
+"""
+
+
+def write(home: Home, name: str, target: Path) -> dict[str, Any]:
+    """Write the examples of `CAMPAIGN` or `CAMPAIGN:ROUND`; says how many of each kind, and of which artifacts.
+
+    Raises UnknownName for what is not there, UserError where nothing was learned or the target is taken.
+    """
+    campaign, _, number = name.partition(":")
+    folder = CampaignFolder(home, campaign)
+    if not folder.exists:
+        raise UnknownName("campaign", campaign, names(home), f"in {home.campaigns}")
+    with Ledger(home, views=False) as ledger, aside(target) as out:
+        learned = ledger.rows(_LEARNED, campaign=campaign)
+        rounds = {str(row["round"]) for row in learned}
+        if number and number not in rounds:
+            raise UnknownName("round", number, rounds, f"of campaign '{campaign}' that learned anything")
+        wanted = [row for row in learned if not number or str(row["round"]) == number]
+        told = [one for row in wanted for kind in EXAMPLES if (one := _write(ledger, row, kind, out)) is not None]
+        if not told:
+            raise UserError(f"campaign '{campaign}' has learned nothing yet; let it run a round: roundhouse improve {campaign}")
+        kinds = sorted({one["kind"] for one in told})
+        configs = "\n".join(f'- config_name: {kind}\n  data_files: "{kind}/*.parquet"' for kind in kinds)
+        lines = (f"| {o['round']} | {o['attempt']} | `{o['model']}` | {o['kind']} | {o['rows']} | `{o['artifact']}` |" for o in told)
+        spoken = {"what": f"round {number}" if number else "all rounds", "recipe": folder.load().recipe_name}
+        card = _CARD.format(
+            campaign=campaign, configs=configs, rows=sum(one["rows"] for one in told), table="\n".join(lines), ignored=-100, **spoken
+        )
+        (out / "README.md").write_text(card, encoding="utf-8")
+    counted = {kind: sum(one["rows"] for one in told if one["kind"] == kind) for kind in kinds}
+    return {"rows": counted, "artifacts": sorted({one["artifact"] for one in told}), "rounds": sorted({one["round"] for one in told})}
+
+
+def _write(ledger: Ledger, row: dict[str, Any], kind: str, out: Path) -> dict[str, Any] | None:
+    """One artifact's examples of a kind; None where it has none of it."""
+    artifact, spec = row["artifact"], EXAMPLES[kind]
+    if not ledger.files(spec.name, artifact):
+        return None
+    read = ledger.rows(
+        """SELECT DISTINCT i.artifact FROM artifacts AS a JOIN inputs AS i USING (key)
+        WHERE a.digest = $digest AND i.name = 'completions' AND i.artifact IS NOT NULL ORDER BY ALL""",
+        digest=artifact,
+    )
+    completions = ledger.part("completions", [one["artifact"] for one in read])
+    path = out / kind / f"{row['round']:04d}-{row['attempt']}-{artifact[:12]}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    source = "{'part': part, 'completion_id': completion_id, 'text': text}"
+    sources = f"""SELECT example_id, list({source} ORDER BY part, completion_id) AS sources
+        FROM {ledger.part("example_sources", [artifact])} LEFT JOIN (SELECT completion_id, text FROM {completions}) USING (completion_id)
+        GROUP BY example_id"""
+    rows = ledger.batches(
+        f"""SELECT e.* EXCLUDE (artifact), CAST({row["round"]} AS INTEGER) AS round, CAST({row["attempt"]} AS INTEGER) AS attempt,
+        {text(artifact)} AS artifact, s.sources FROM {ledger.part(spec.name, [artifact])} AS e LEFT JOIN ({sources}) AS s USING (example_id)
+        ORDER BY example_id"""
+    )
+    total = 0
+    with pq.ParquetWriter(path, rows.schema, compression="zstd") as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+            total += batch.num_rows
+    return {**row, "kind": kind, "rows": total}

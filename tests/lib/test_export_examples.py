@@ -1,0 +1,43 @@
+import pytest
+
+from lib import export_examples
+from lib.errors import UnknownName, UserError
+from lib.home import Home
+from tests.small_home import build, completion_id, example_id
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return build(Home(tmp_path_factory.mktemp("home")))
+
+
+def test_datasets_reads_what_was_learned(small, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    told = export_examples.write(small.home, "demo", tmp_path / "out")
+    assert told["rows"] == {"sft": 3 + 5 + 4} and told["artifacts"] == sorted(small.examples.values())
+    found = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert len(found) == 12
+    name = completion_id(small.base, 1, 0)
+    rows = [row for row in found if row["example_id"] == example_id(name)]
+    assert [row["round"] for row in rows] == [1, 2]
+    assert rows[0]["input_ids"] == [1, 2, 7, 8] and rows[0]["artifact"] == small.examples[1]
+    assert rows[0]["sources"] == [{"part": "whole", "completion_id": name, "text": f"text of {name}"}]
+
+
+def test_the_card_names_the_digests(small, tmp_path):
+    export_examples.write(small.home, "demo:1", tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.startswith("---\nconfigs:\n- config_name: sft\n")
+    assert small.examples[1] in card and small.first in card and small.examples[2] not in card
+
+
+def test_what_is_not_there_is_refused_and_leaves_nothing(small, tmp_path):
+    with pytest.raises(UnknownName, match="did you mean 'demo'"):
+        export_examples.write(small.home, "dmo", tmp_path / "out")
+    with pytest.raises(UnknownName, match=r"no round '7'.*\(have: 0, 1, 2\)"):
+        export_examples.write(small.home, "demo:7", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").touch()
+    with pytest.raises(UserError, match="out is not empty"):
+        export_examples.write(small.home, "demo", tmp_path / "out")
