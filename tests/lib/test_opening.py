@@ -56,7 +56,7 @@ def test_a_users_recipe_and_problems_are_loaded_from_the_campaigns_copy(home: Ho
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [({}, "give a model folder with --model"), ({"model": "./any", "numbers": 4}, "--numbers 4 is for the built-in Countdown")],
+    [({}, "give a model folder with --model"), ({"model": ".", "numbers": 4}, "--numbers 4 is for the built-in Countdown")],
 )
 def test_problems_of_ones_own_need_a_model_and_take_no_numbers(tmp_path: Path, more, said: str):
     (tmp_path / "own_problems.py").write_text(MINE.replace("import counting", ""))
