@@ -56,3 +56,10 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no folder {folder} of recorded problems and completions; name one in ROUNDHOUSE_TEST_DATA")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A slow test may take as long as campaigns do beside others; pyproject's limit is for the fast ones."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1200))

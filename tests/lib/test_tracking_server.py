@@ -20,6 +20,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 POISON = "what this server never takes"
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """These are about what arrives, not about how fast a server answers beside other tests."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """The address of a real MLflow server, ended with the module."""
