@@ -77,7 +77,9 @@ def connect(tracking_uri: str) -> MlflowClient:
     _settle()
     import mlflow
     from mlflow.store.db import utils
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
+    _artifact_repos_cache.clear()  # by run alone: after another address it would take a run's files there
     utils.MAX_RETRY_COUNT = 1  # its 10 are 100 s of waiting for a database that is not there
     database = sqlite_file(tracking_uri)
     if database is not None:

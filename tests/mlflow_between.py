@@ -48,12 +48,13 @@ def between(to: str = "") -> Iterator[Between]:
             request = urllib.request.Request(middle.to + self.path, data=body or None, method=self.command, headers=headers)
             try:
                 with urllib.request.urlopen(request, timeout=60) as reply:
-                    self._reply(reply.status, reply.read())
+                    self._reply(reply.status, reply.read(), reply.headers.get("Content-Type", ""))
             except urllib.error.HTTPError as error:
                 self._reply(error.code, error.read())
 
-        def _reply(self, status: int, body: bytes) -> None:
+        def _reply(self, status: int, body: bytes, kind: str = "application/json") -> None:
             self.send_response(status)
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
