@@ -150,7 +150,7 @@ def _is_deployed(client: SyncPrefectClient, name: str) -> bool:
 
 def _show(client: SyncPrefectClient, name: str | None, as_json: bool) -> None:
     """A row for every active schedule of the campaign, or of all, with its next times."""
-    rows = [row for deployment in client.read_deployments(limit=200) for row in _rows(deployment) if name in (None, row["campaign"])]
+    rows = [row for deployment in _deployments(client) for row in _rows(deployment) if name in (None, row["campaign"])]
     if as_json:
         terminal.print_json(rows)
         return
@@ -159,6 +159,14 @@ def _show(client: SyncPrefectClient, name: str | None, as_json: bool) -> None:
     for row in rows:
         times = "\n        ".join(row["next"])
         terminal.console.print(f"{row['campaign']}: {row['flow']}, {row['when']}\n  next: {times}", markup=False, soft_wrap=True)
+
+
+def _deployments(client: SyncPrefectClient) -> list[DeploymentResponse]:
+    """All of them; the server gives 200 at a time."""
+    found: list[DeploymentResponse] = []
+    while page := client.read_deployments(limit=200, offset=len(found)):
+        found += page
+    return found
 
 
 def _rows(deployment: DeploymentResponse) -> list[dict[str, Any]]:

@@ -46,9 +46,10 @@ class Standing:
             campaign = self.folder.load() if self.folder.exists else None
         except UserError as error:
             return {"campaign": self.folder.name, "state": "unreadable", "reason": str(error)}
+        goal = self.folder.goal if campaign else 0
         finished = self.finished()
         holder = self.folder.holder()
-        state, reason = self._state(campaign, holder)
+        state, reason = self._state(campaign, holder, goal)
         done = max((record.round for record in finished), default=0)
         now = self._now(holder)
         last = finished[-1] if finished else None
@@ -59,13 +60,13 @@ class Standing:
             "reason": reason,
             "holder": holder,
             "rounds_done": done,
-            "rounds": self.folder.goal if campaign else None,
+            "rounds": goal if campaign else None,
             "champion": champion(campaign, finished) if campaign else None,
             "figures": figures(last, "validation") if last else {},
             "figures_of_round": last.round if last else None,
             "alarms": every_alarm.ringing(last.alarms) if last else [],
             "now": now and self._timed(now, campaign),
-            "next": self._next(campaign, finished, now),
+            "next": self._next(campaign, finished, now, goal),
         }
 
     def rounds(self) -> list[RoundRecord]:
@@ -82,7 +83,7 @@ class Standing:
         """The rounds that the gate has decided."""
         return [record for record in self.rounds() if record.state in ("accepted", "rejected")]
 
-    def _state(self, campaign: Campaign | None, holder: Facts | None) -> tuple[str, str | None]:
+    def _state(self, campaign: Campaign | None, holder: Facts | None, goal: int) -> tuple[str, str | None]:
         """What it does now and, where it does nothing, why."""
         ended = ending.read(self.folder.path)
         was = ended.state if ended else "stopped"
@@ -93,7 +94,7 @@ class Standing:
         if ended and ended.state == "failed":
             return "failed", ended.reason
         done = max((record.round for record in self.finished()), default=0)
-        if done >= self.folder.goal and self.folder.test():
+        if done >= goal and self.folder.test():
             return "complete", None
         if ended:
             return "stopped", ended.reason
@@ -117,19 +118,19 @@ class Standing:
         whole = None if left is None else left + known.after(now["stage"], now["part"]) + sum(seconds or 0.0 for seconds in rest)
         return {**now, "stage_seconds_left": left, "round_seconds_left": whole if now["stage"] in self._paths(campaign) else None}
 
-    def _next(self, campaign: Campaign | None, finished: list[RoundRecord], now: Facts | None) -> list[Facts]:
+    def _next(self, campaign: Campaign | None, finished: list[RoundRecord], now: Facts | None, goal: int) -> list[Facts]:
         """What follows: the stages of this round, then the next round or the closing figures."""
         done = max((record.round for record in finished), default=0)
-        if campaign is None or (done >= self.folder.goal and self.folder.test()):
+        if campaign is None or (done >= goal and self.folder.test()):
             return []
         number = now["round"] if now and now["stage"] in self._paths(campaign) else done
         known = self._known(campaign, number)
         stages = [{"stage": path, "about_seconds": known.whole(path)} for path in self._following(campaign, now)] if now else []
         if now and now["stage"] == stage_paths.CLOSING:
             return []
-        if (following := max(number, done) + 1) <= self.folder.goal:
+        if (following := max(number, done) + 1) <= goal:
             return [*stages, {"round": following}]
-        if following > self.folder.goal + 1 or not self.folder.goal:  # by a schedule, which leaves the test split alone
+        if following > goal + 1 or not goal:  # by a schedule, which leaves the test split alone
             return stages
         return [*stages, {"stage": stage_paths.CLOSING, "about_seconds": known.whole(stage_paths.CLOSING)}]
 

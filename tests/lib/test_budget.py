@@ -77,6 +77,9 @@ def test_a_budget_that_is_spent_says_what_and_how_to_go_on(budget: Budget, said:
 @pytest.mark.parametrize("budget", [Budget(), Budget(tokens=121), Budget(seconds=7.6), Budget(7.6, 121)])
 def test_a_budget_with_something_left_lets_work_begin(budget: Budget):
     budget.refuse("one", SPENT)
+    if budget != Budget():
+        with pytest.raises(BudgetSpent):
+            budget.refuse("one", together([SPENT, Cost(1, 0.1, 0.1)]))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ def small(tmp_path_factory):
 
 
 def test_datasets_reads_what_was_learned(small, tmp_path):
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     told = export_examples.write(small.home, "demo", tmp_path / "out")
     assert told["rows"] == {"sft": 3 + 5 + 4} and told["artifacts"] == sorted(small.examples.values())
     found = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]

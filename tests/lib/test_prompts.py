@@ -38,3 +38,5 @@ def test_what_fits_exactly_passes_and_so_does_a_model_without_positions():
     refuse_too_long("a", [[0] * 16], 16, 32)
     refuse_too_long("a", [[0] * 17], 16, None)
     refuse_too_long("", [], 16, 32)
+    with pytest.raises(BadProblems, match="problem a has a prompt of 17 tokens"):
+        refuse_too_long("a", [[0] * 17], 16, 32)
