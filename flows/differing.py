@@ -88,13 +88,12 @@ def _measured(row: Json) -> Json:
 def _written(row: Json, names: dict[str, str]) -> list[Any]:
     """What both wrote for a problem, never read as markup."""
     head = f"problem {row['problem_id']}, {row['stage']}, sample {row['sample_index']}"
-    lines = [
+    return [
         Text(head, style="bold"),
         Text(f"asked: {_cut(row['prompt'])}"),
         Text(f"{names['a']} {row['outcome_a']}: {_cut(row['text_a'])}"),
         Text(f"{names['b']} {row['outcome_b']}: {_cut(row['text_b'])}"),
     ]
-    return [*lines]
 
 
 def _cut(written: str) -> str:

@@ -15,6 +15,7 @@ model that learned it can still say, and problems that were born of it, which ar
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Iterable
@@ -89,11 +90,14 @@ def forget(home: Home, kind: str, name: str) -> Forgotten:
 
 
 def mentions(home: Home, one: Forgotten, text: str) -> list[str]:
-    """Files of campaigns and of the outbox that name its id or quote a longer text of it, to be looked at by a person."""
-    words = [one.id, *([text, json.dumps(text)[1:-1]] if len(text) >= MENTIONED else [])]
-    wanted = [word.encode() for word in words]
+    """Files of campaigns, of the outbox and of the home's own MLflow that name its id or quote a longer text of it.
+
+    They are for a person to look at: reports, which quote completions, are among them.
+    """
+    words = [one.id, *([text, json.dumps(text)[1:-1], html.escape(text)] if len(text) >= MENTIONED else [])]
+    wanted = {word.encode("utf-8", "replace") for word in words}
     found = []
-    for path in sorted([*home.campaigns.rglob("*"), *home.outbox.rglob("*.json")]):
+    for path in sorted([*home.campaigns.rglob("*"), *home.outbox.rglob("*.json"), *home.mlflow_files.rglob("*")]):
         if path.is_file() and any(word in path.read_bytes() for word in wanted):
             found.append(str(path.relative_to(home.root)))
     return found

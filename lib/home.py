@@ -45,6 +45,11 @@ class Home:
         return self.root / "index"
 
     @property
+    def mlflow_files(self) -> Path:
+        """What runs keep as files, beside the home's own MLflow database."""
+        return self.root / "mlartifacts"
+
+    @property
     def writable(self) -> bool:
         """Whether it is more than a copy to look at, on a disk or in a folder that is closed to this user."""
         return os.access(self.root, os.W_OK)

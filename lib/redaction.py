@@ -83,9 +83,7 @@ class Redaction:
             target = out / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             if path in touched:
-                spec = tables.spec_of(path)
-                rows = pa.RecordBatchReader.from_batches(spec.schema, self._batches(path, spec, self._orphans(path, spec)))
-                tables.write_ordered(rows, spec, target)
+                self._write(path, target)
             else:
                 os.link(path, target)
         return True
@@ -95,10 +93,8 @@ class Redaction:
         paths = sorted(path for path in folder.rglob("*.parquet") if self.holds(path))
         made = []
         for path in paths:
-            spec = tables.spec_of(path)
             aside = path.with_suffix(".forgetting")
-            rows = pa.RecordBatchReader.from_batches(spec.schema, self._batches(path, spec, self._orphans(path, spec)))
-            tables.write_ordered(rows, spec, aside)
+            self._write(path, aside)
             made.append((aside, path))
         for aside, path in made:
             aside.replace(path)
@@ -113,7 +109,18 @@ class Redaction:
             return True
         columns = [
             name
-            for name in ("problem_id", "completion_id", "rival_id", "example_id", "id", "unit", "reason", "text", "outcome")
+            for name in (
+                "problem_id",
+                "completion_id",
+                "rival_id",
+                "example_id",
+                "id",
+                "unit",
+                "reason",
+                "text",
+                "finish_reason",
+                "outcome",
+            )
             if name in spec.schema.names
         ]
         for batch in pq.ParquetFile(path).iter_batches(columns=columns):
@@ -121,6 +128,11 @@ class Redaction:
             if not pc.all(self._stays(table, spec), min_count=0).as_py() or pc.any(self._changes(table, spec), min_count=0).as_py():
                 return True
         return False
+
+    def _write(self, path: Path, target: Path) -> None:
+        spec = tables.spec_of(path)
+        rows = pa.RecordBatchReader.from_batches(spec.schema, self._batches(path, spec, self._orphans(path, spec)))
+        tables.write_ordered(rows, spec, target)
 
     def _batches(self, path: Path, spec: TableSpec, more: list[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
         """The rows that stay, in order, with `more` among them."""
@@ -154,7 +166,8 @@ class Redaction:
     def _changes(self, table: pa.Table, spec: TableSpec) -> pa.ChunkedArray:
         """Of every row that stays, whether it still says something that it may not."""
         if spec.name == "completions":
-            return pc.and_(_among(table["completion_id"], self.blanked), pc.not_equal(table["text"], ""))
+            said = pc.or_(pc.not_equal(table["text"], ""), pc.not_equal(table["finish_reason"], "error"))
+            return pc.and_(_among(table["completion_id"], self.blanked), said)
         if spec.name == "verdicts":
             every = self.blanked | self.removed
             about = pc.or_(_among(table["completion_id"], self.blanked), _among(table["rival_id"], every))

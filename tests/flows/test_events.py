@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import threading
@@ -115,22 +114,17 @@ def test_a_round_that_fails_alerts_and_one_that_is_decided_is_told_once(
 
 
 def create_alert(home: Home, server: str, hook: str, folder: Path) -> None:
-    """As the file says it, with another address."""
-    (save,) = re.findall(r"^#\s+(python -c .*)$", ALERT.read_text(), re.MULTILINE)
-    _, *save_words = shlex.split(save.replace("https://example.org/hook", hook))
+    """By the file's own lines, typed into a shell, with another address."""
+    lines = re.findall(r"^#        (\S.*)$", ALERT.read_text(), re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["ID=$(python", "sed", "prefect"]
+    (folder / "automations").symlink_to(ALERT.parent)
     ours = environment(home, server)
-
-    def say(*command: str) -> str:
-        done = subprocess.run(command, env=ours, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
-
-    block = say(sys.executable, *save_words).splitlines()[-1]
-    copy = folder / "alert.yaml"
-    copy.write_text(ALERT.read_text().replace("BLOCK_ID", block))
-    created = say(sys.executable, "-m", "prefect", "automation", "create", "--from-file", str(copy))
-    assert "a round failed" in created
-    assert "a run was killed" in created
+    ours["PATH"] = f"{Path(sys.executable).parent}:{ours['PATH']}"
+    typed = "\n".join(["set -e", *lines]).replace("https://example.org/hook", hook)
+    done = subprocess.run(["bash", "-c", typed], env=ours, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a round failed" in done.stdout
+    assert "a run was killed" in done.stdout
 
 
 def test_a_round_that_the_gate_rejects_is_told_as_rejected(run: Run, home: Home, server: str, words: tuple[str, ...]):

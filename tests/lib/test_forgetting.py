@@ -252,6 +252,21 @@ def test_quarantine_and_exports_inside_the_home_go_too(small):
     assert [row["place"] for row in exported.holding(small.home, [small.examples[1]])] == [str(outside)]
 
 
+def test_pages_that_quote_a_longer_text_are_named(small):
+    name, text = completion_id(small.base, 0, 0), "3*(4-1)=9 & <so> on, said at length"
+    pages = {
+        small.home.campaigns / "demo" / "report.html": "&lt;pre&gt;3*(4-1)=9 &amp; &lt;so&gt; on, said at length",
+        small.home.root / "mlartifacts" / "demo" / "run" / "report.html": f"<a href='#{name}'>",
+        small.home.root / "mlartifacts" / "demo" / "run" / "answers.json": json.dumps({"text": text}),
+        small.home.root / "mlartifacts" / "demo" / "run" / "other.html": "3*(4-1)=9",
+    }
+    for page, written in pages.items():
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(written)
+    found = forgetting.mentions(small.home, forgetting.plan(small.home, "completion", name), text)
+    assert {small.home.root / place for place in found} & pages.keys() == set(list(pages)[:3])
+
+
 def test_models_are_marked_through_the_outbox(small):
     name = completion_id(small.base, 0, 0)
     forgetting.forget(small.home, "completion", name)
