@@ -52,15 +52,19 @@ def improve(asked: Asked, budget: Budget, *, wait: bool, remake: bool, as_json: 
 
 
 @contextlib.contextmanager
-def running(home: Home) -> Iterator[None]:
-    """A Prefect server for as long as something runs; Ctrl-C, SIGTERM and a closed terminal end in one line and exit status 130."""
+def running(home: Home, *, at_work: bool = True) -> Iterator[None]:
+    """A Prefect server for as long as something runs; Ctrl-C, SIGTERM and a closed terminal end in one line and exit status 130.
+
+    Where this process itself is `at_work`, what its stages need is imported beside it from the beginning.
+    """
     from flows.server import prefect_server
     from flows.server_watch import watched
     from lib.forkserver import start_server
 
     terminal.show_warnings()
     time_limits()  # a mistake in it is told before anything starts
-    start_server()  # imports what the stages need while the Prefect server starts
+    if at_work:
+        start_server()  # its imports take as long as the Prefect server takes to start
     signal.signal(signal.SIGTERM, _interrupted)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
         signal.signal(signal.SIGHUP, _interrupted)
@@ -87,7 +91,7 @@ def compare(each: list[Asked], jobs: int | None, as_json: bool, anew: str = "--n
     campaigns = {asked.campaign: asked.words() for asked in each}
     if len(campaigns) < len(each):
         raise UserError("two of the recipes have the same name; give each of them once, or rename a file")
-    with running(home), watching(home, list(campaigns), quiet=as_json):
+    with running(home, at_work=False), watching(home, list(campaigns), quiet=as_json):
         from flows.compare import compare as flow
 
         flow(campaigns, jobs or os.cpu_count() or 1)
