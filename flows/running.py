@@ -64,7 +64,7 @@ def running(home: Home, *, at_work: bool = True) -> Iterator[None]:
     terminal.show_warnings()
     time_limits()  # a mistake in it is told before anything starts
     if at_work:
-        start_server()  # its imports take as long as the Prefect server takes to start
+        start_server()  # imports what the stages need while the Prefect server starts
     signal.signal(signal.SIGTERM, _interrupted)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
         signal.signal(signal.SIGHUP, _interrupted)

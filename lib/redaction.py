@@ -54,6 +54,10 @@ _TAKEN_OUT: dict[str, dict[str, Any]] = {
 _PROBLEM = "problem_id"
 
 
+_LOOKED_AT = {"problem_id", "completion_id", "rival_id", "example_id", "id", "unit", "reason", "text", "finish_reason", "outcome"}
+"""Columns that tell which rows go or change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Redaction:
     """What is to go, of all that a home forgot."""
@@ -107,22 +111,7 @@ class Redaction:
         spec = tables.spec_of(path)
         if spec is DROPPED and self._orphans(path, spec):
             return True
-        columns = [
-            name
-            for name in (
-                "problem_id",
-                "completion_id",
-                "rival_id",
-                "example_id",
-                "id",
-                "unit",
-                "reason",
-                "text",
-                "finish_reason",
-                "outcome",
-            )
-            if name in spec.schema.names
-        ]
+        columns = [name for name in spec.schema.names if name in _LOOKED_AT]
         for batch in pq.ParquetFile(path).iter_batches(columns=columns):
             table = pa.Table.from_batches([batch])
             if not pc.all(self._stays(table, spec), min_count=0).as_py() or pc.any(self._changes(table, spec), min_count=0).as_py():
