@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from lib import events, forgetting, garbage, outbox
@@ -22,6 +21,7 @@ from lib.store import Store
 from lib.tracking import connect, experiment_name, model_name
 from tests.audited_home import audited, delete, edited, flip, folder_of, job_of, named, record_of, swap
 from tests.flows.conftest import ROOT, SMALL, command, environment
+from tests.flows.telling import told
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -230,10 +230,9 @@ def test_the_flow_fails_with_the_first_mismatch_and_tells_prefect(home: Home, se
     assert [state for state, _ in outcomes] == ["COMPLETED", "FAILED"]
     assert outcomes[1][1].startswith("the audit of aud failed; artifact ")
     assert "main/sample), completions.parquet: expected sha256" in outcomes[1][1]
-    wanted = {"event": {"prefix": ["roundhouse.audit."]}, "resource": {"id": ["roundhouse.campaign.aud"]}, "order": "ASC"}
-    told = httpx.post(f"{server}/events/filter", json={"filter": wanted, "limit": 50}, timeout=60).json()["events"]
-    assert [event["event"] for event in told] == ["roundhouse.audit.passed", "roundhouse.audit.failed"]
-    assert told[1]["payload"]["mismatches"] == 1
+    passed, failed = told(server, NAME, 2, "audit")
+    assert (passed["event"], failed["event"]) == ("roundhouse.audit.passed", "roundhouse.audit.failed")
+    assert failed["payload"]["mismatches"] == 1
 
 
 def test_diff_of_two_rounds_tells_what_differs(home: Home):

@@ -8,17 +8,17 @@ import re
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from lib.home import Home
 from tests.flows.conftest import Run, environment
+from tests.flows.living import eventually
+from tests.flows.telling import told, told_so_far
 from tests.flows.test_kills import BROKEN
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -57,19 +57,6 @@ def calls() -> Iterator[tuple[str, list[Any]]]:
     server.server_close()
 
 
-def told(server: str, campaign: str) -> list[dict[str, Any]]:
-    """The events of a campaign that the server has, the oldest first."""
-    wanted = {"event": {"prefix": ["roundhouse."]}, "resource": {"id": [f"roundhouse.campaign.{campaign}"]}, "order": "ASC"}
-    return httpx.post(f"{server}/events/filter", json={"filter": wanted, "limit": 50}, timeout=60).json()["events"]
-
-
-def eventually(is_so: Callable[[], object], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 def names(found: list[dict[str, Any]]) -> list[str]:
     return [event["event"].removeprefix("roundhouse.round.") for event in found]
 
@@ -81,18 +68,17 @@ def test_a_round_that_fails_alerts_and_one_that_is_decided_is_told_once(
     create_alert(home, server, hook, tmp_path)
     failed = run(*words, BREAK="1")
     assert failed.returncode == 1
-    eventually(lambda: heard)
+    eventually(lambda: heard, "the webhook was never called")
     assert heard[0]["campaign"] == campaign
     assert heard[0]["round"] == 1
     assert heard[0]["error"] == "StageFailed"
     assert "broken on purpose" in heard[0]["text"]
-    (failure,) = told(server, campaign)
+    (failure,) = told(server, campaign, 1)
     assert failure["event"] == "roundhouse.round.failed"
     assert "\n" not in failure["payload"]["reason"]
 
     assert run(*words).returncode == 0
-    eventually(lambda: len(told(server, campaign)) == 2)
-    accepted = told(server, campaign)[1]
+    _, accepted = told(server, campaign, 2)
     record = json.loads((home.campaigns / campaign / "round-001" / "round.json").read_text())
     assert accepted["event"] == "roundhouse.round.accepted"
     assert accepted["resource"]["prefect.resource.name"] == campaign
@@ -107,9 +93,9 @@ def test_a_round_that_fails_alerts_and_one_that_is_decided_is_told_once(
     assert run("improve", campaign).returncode == 0
     assert json.loads(run("rerun", campaign, "--round", "1", "--from", "train", "--json").stdout)["same"]
     assert run("improve", campaign, "--rounds", "2", "--json", BREAK="1").returncode == 1
-    eventually(lambda: len(told(server, campaign)) == 3)  # had the same been told again, it would stand before this one
-    assert names(told(server, campaign)) == ["failed", "accepted", "failed"]
-    eventually(lambda: len(heard) == 2)
+    # had the same been told again, it would stand before the last one
+    assert names(told(server, campaign, 3)) == ["failed", "accepted", "failed"]
+    eventually(lambda: len(heard) == 2, "the webhook was not called again")
     assert heard[1]["round"] == 2
 
 
@@ -130,15 +116,14 @@ def create_alert(home: Home, server: str, hook: str, folder: Path) -> None:
 def test_a_round_that_the_gate_rejects_is_told_as_rejected(run: Run, home: Home, server: str, words: tuple[str, ...]):
     done = run(*words, "--set", "gate.margin=0")  # a model that is no better is not accepted either
     assert done.returncode == 0, done.stderr
-    eventually(lambda: told(server, words[1]))
-    (event,) = told(server, words[1])
+    (event,) = told(server, words[1], 1)
     assert event["event"] == "roundhouse.round.rejected"
     assert event["payload"]["decision"].startswith("rejected: ")
 
 
 def test_a_round_that_a_worker_ran_is_told_before_its_process_ends(run: Run, home: Home, server: str, words: tuple[str, ...]):
     assert run(*words[:-1], "0").returncode == 0
-    assert told(server, words[1]) == [], "the base model is no round"
+    assert told_so_far(server, words[1]) == [], "the base model is no round"
     ours = environment(home, server)
 
     def prefect(*given: str) -> None:
@@ -149,6 +134,5 @@ def test_a_round_that_a_worker_ran_is_told_before_its_process_ends(run: Run, hom
     prefect("--no-prompt", "deploy", "--name", "improve")
     prefect("deployment", "run", "improve/improve", "-p", f"campaign={words[1]}", "-p", "rounds=1")
     prefect("worker", "start", "--pool", "rounds", "--run-once")
-    eventually(lambda: told(server, words[1]))  # the server takes a moment to write down what it was told
-    (event,) = told(server, words[1])
+    (event,) = told(server, words[1], 1)
     assert event["event"] == "roundhouse.round.accepted"
