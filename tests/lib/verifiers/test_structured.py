@@ -62,9 +62,11 @@ def outcomes(verifier, *texts, **more):
     return [row["outcome"] for row in verdicts(verifier, texts, **more)]
 
 
-def check(verifier, right, wrong, **more):
-    assert outcomes(verifier, *right, **more) == ["correct"] * len(right)
-    assert outcomes(verifier, *wrong, **more) == ["wrong"] * len(wrong)
+def misjudged(verifier, right, wrong, **more):
+    """The texts with their outcomes, of those that should be correct and of those that should be wrong, where they came out otherwise."""
+    wanted = [*((text, "correct") for text in right), *((text, "wrong") for text in wrong)]
+    found = zip(wanted, outcomes(verifier, *right, *wrong, **more), strict=True)
+    return [(text, outcome) for (text, expected), outcome in found if outcome != expected]
 
 
 ALL = [JsonParses(), JsonSchema(document=PERSON), Length(), Pattern(pattern="(a+)+b"), Repetition(), Tags()]
@@ -117,8 +119,13 @@ def test_json_is_read_strictly():
         "[1",
         "1" * 5000,
     ]
-    check(JsonParses(), right, wrong)
-    check(JsonParses(), ["[" * 100 + "]" * 100, '"' + "[" * 1000 + '"'], ["[" * 101 + "]" * 101, "[" * 99_000, '"' + "x" * 100_000 + '"'])
+    assert misjudged(JsonParses(), right, wrong) == []
+    assert (
+        misjudged(
+            JsonParses(), ["[" * 100 + "]" * 100, '"' + "[" * 1000 + '"'], ["[" * 101 + "]" * 101, "[" * 99_000, '"' + "x" * 100_000 + '"']
+        )
+        == []
+    )
 
 
 def test_json_that_was_cut_off_is_wrong_and_says_so():
@@ -128,15 +135,20 @@ def test_json_that_was_cut_off_is_wrong_and_says_so():
 
 def test_json_fits_its_schema():
     right, wrong = ['{"age": 4}', '```json\n{"age": 0, "name": "x"}\n```'], ["{}", '{"age": -1}', '{"age": "4"}', "[]", "{"]
-    check(JsonSchema(document=PERSON), right, wrong)
-    check(JsonSchema(), right, wrong, tests=PERSON)
+    assert misjudged(JsonSchema(document=PERSON), right, wrong) == []
+    assert misjudged(JsonSchema(), right, wrong, tests=PERSON) == []
     assert verdicts(JsonSchema(document=PERSON), ['{"age": -1}'])[0]["reason"] == "$.age: -1 is less than the minimum of 0"
 
 
 def test_a_schema_may_refer_to_itself_and_to_the_published_metaschemas():
     tree = {"$ref": "#/$defs/t", "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}}}
-    check(JsonSchema(document=json.dumps(tree)), ["[[], [[]]]"], ["[[1]]"])
-    check(JsonSchema(document='{"$ref": "https://json-schema.org/draft/2020-12/schema"}'), ['{"type": "object"}'], ['{"type": "thing"}'])
+    assert misjudged(JsonSchema(document=json.dumps(tree)), ["[[], [[]]]"], ["[[1]]"]) == []
+    assert (
+        misjudged(
+            JsonSchema(document='{"$ref": "https://json-schema.org/draft/2020-12/schema"}'), ['{"type": "object"}'], ['{"type": "thing"}']
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,9 +196,9 @@ def test_a_schema_in_the_settings_is_checked_at_once(document):
 
 
 def test_a_pattern_matches_a_part_or_the_whole():
-    check(Pattern(pattern=r"\d{3}-\d{4}"), ["call 555-0199 now", "555-0199"], ["call now", ""])
-    check(Pattern(pattern=r"\d{3}-\d{4}", is_whole=True), [" 555-0199\n"], ["call 555-0199"])
-    check(Pattern(), ["YES"], ["no"], tests="(?i)^yes$")
+    assert misjudged(Pattern(pattern=r"\d{3}-\d{4}"), ["call 555-0199 now", "555-0199"], ["call now", ""]) == []
+    assert misjudged(Pattern(pattern=r"\d{3}-\d{4}", is_whole=True), [" 555-0199\n"], ["call 555-0199"]) == []
+    assert misjudged(Pattern(), ["YES"], ["no"], tests="(?i)^yes$") == []
 
 
 def test_a_pattern_that_backtracks_without_end_and_one_that_cannot_be_read_are_undecided():
@@ -222,25 +234,30 @@ def test_tags_come_once_in_order_with_nothing_outside():
         "<Think>2</Think><answer>4</answer>",
         "<think >2</think><answer>4</answer>",
     ]
-    check(Tags(), right, wrong)
+    assert misjudged(Tags(), right, wrong) == []
 
 
 def test_tags_where_the_prompt_opened_the_first_one():
-    check(Tags(is_first_open=True), ["2</think><answer>4</answer>"], ["<think>2</think><answer>4</answer>", "</think><answer>4</answer>"])
+    assert (
+        misjudged(
+            Tags(is_first_open=True), ["2</think><answer>4</answer>"], ["<think>2</think><answer>4</answer>", "</think><answer>4</answer>"]
+        )
+        == []
+    )
 
 
 def test_tags_of_other_names():
-    check(Tags(names=("sql",)), ["<sql>SELECT 1</sql>"], ["SELECT 1", "<answer>SELECT 1</answer>"])
+    assert misjudged(Tags(names=("sql",)), ["<sql>SELECT 1</sql>"], ["SELECT 1", "<answer>SELECT 1</answer>"]) == []
     for names in (("a", "a"), ("",), ("a b",), ("<a>",)):
         with pytest.raises(UserError, match="tag"):
             Tags(names=names)
 
 
 def test_length_counts_its_bounds_in():
-    check(Length(least=1, most=3), ["a", "a b c"], ["", " \n ", "a b c d"])
-    check(Length(unit="characters", least=2, most=3), ["ab", "a\nb", "日本"], ["a", "abcd"])
-    check(Length(unit="tokens", least=2, most=2), ["any"], [], ids=[5, 6])
-    check(Length(unit="tokens", least=2, most=2), [], ["any"], ids=[5, 6, 7])
+    assert misjudged(Length(least=1, most=3), ["a", "a b c"], ["", " \n ", "a b c d"]) == []
+    assert misjudged(Length(unit="characters", least=2, most=3), ["ab", "a\nb", "日本"], ["a", "abcd"]) == []
+    assert misjudged(Length(unit="tokens", least=2, most=2), ["any"], [], ids=[5, 6]) == []
+    assert misjudged(Length(unit="tokens", least=2, most=2), [], ["any"], ids=[5, 6, 7]) == []
     with pytest.raises(UserError, match="at least 3 and at most 2"):
         Length(least=3, most=2)
 
@@ -253,7 +270,7 @@ def test_the_share_of_repeated_n_grams(text, share):
 
 
 def test_repetition_in_characters_and_tokens():
-    check(Repetition(unit="characters", n=2), ["abcdef"], ["ha" * 20])
+    assert misjudged(Repetition(unit="characters", n=2), ["abcdef"], ["ha" * 20]) == []
     assert outcomes(Repetition(unit="tokens", n=1), "any", ids=[5, 6, 7]) == ["correct"]
     assert outcomes(Repetition(unit="tokens", n=1), "any", ids=[5, 5, 5]) == ["wrong"]
 
