@@ -53,7 +53,6 @@ _TAKEN_OUT: dict[str, dict[str, Any]] = {
 
 _PROBLEM = "problem_id"
 
-
 _LOOKED_AT = {"problem_id", "completion_id", "rival_id", "example_id", "id", "unit", "reason", "text", "finish_reason", "outcome"}
 """Columns that tell which rows go or change."""
 

@@ -116,9 +116,9 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def eventually(claim: Callable[[], Any], what: str) -> Any:
+def eventually(claim: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
     """What a claim says once it says anything."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while not (found := claim()):
         assert time.monotonic() < deadline, what
         time.sleep(0.5)

@@ -8,16 +8,18 @@ import httpx
 
 from tests.flows.living import eventually
 
-
-def told_so_far(server: str, campaign: str, about: str = "round") -> list[dict[str, Any]]:
-    """The events `roundhouse.ABOUT.` of a campaign that the server has written down, the oldest first."""
-    wanted = {"event": {"prefix": [f"roundhouse.{about}."]}, "resource": {"id": [f"roundhouse.campaign.{campaign}"]}, "order": "ASC"}
-    return httpx.post(f"{server}/events/filter", json={"filter": wanted, "limit": 50}, timeout=60).json()["events"]
+PATIENCE_SECONDS = 90.0
+"""How long something that was told may take to be heard."""
 
 
-def told(server: str, campaign: str, count: int, about: str = "round") -> list[dict[str, Any]]:
-    """The same once there are `count`; AssertionError where they do not come, or others beside them."""
-    eventually(lambda: len(told_so_far(server, campaign, about)) >= count, f"{campaign} never told {count} events of a {about}")
-    found = told_so_far(server, campaign, about)
+def told(server: str, campaign: str, count: int, about: str = "") -> list[dict[str, Any]]:
+    """The events `roundhouse.ABOUT…` of a campaign, the oldest first; AssertionError unless `count` come, and no others with them."""
+    wanted = {"event": {"prefix": [f"roundhouse.{about}"]}, "resource": {"id": [f"roundhouse.campaign.{campaign}"]}, "order": "ASC"}
+
+    def written() -> list[dict[str, Any]] | None:
+        found = httpx.post(f"{server}/events/filter", json={"filter": wanted, "limit": 50}, timeout=60).json()["events"]
+        return found if len(found) >= count else None
+
+    found: list[dict[str, Any]] = eventually(written, f"{campaign} did not tell {count} events", PATIENCE_SECONDS)
     assert len(found) == count
     return found

@@ -230,7 +230,7 @@ def test_the_flow_fails_with_the_first_mismatch_and_tells_prefect(home: Home, se
     assert [state for state, _ in outcomes] == ["COMPLETED", "FAILED"]
     assert outcomes[1][1].startswith("the audit of aud failed; artifact ")
     assert "main/sample), completions.parquet: expected sha256" in outcomes[1][1]
-    passed, failed = told(server, NAME, 2, "audit")
+    passed, failed = told(server, NAME, 2, "audit.")
     assert (passed["event"], failed["event"]) == ("roundhouse.audit.passed", "roundhouse.audit.failed")
     assert failed["payload"]["mismatches"] == 1
 
