@@ -9,7 +9,7 @@ With Δ(y) = log π(y|x) - log π_ref(y|x) and h = Δ(chosen) - Δ(rejected), an
     sppo_hard, nca_pair, apo_zero, apo_down         as TRL defines them
 
 plus nll_weight times the negative log-likelihood of the chosen side, as a mean over its tokens in the global batch. Left
-out: weights of pairs, soft labels, and losses that compare the pairs of a batch.
+out: losses that compare the pairs of a batch; weights of pairs and soft labels, which `Preference` has.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lib.errors import UserError
 from lib.protocols import Machine
 from lib.records import IGNORED
 from lib.trainers.optimisation import Optimisation
 from lib.trainers.rows import Rows, Sequences, refuse_none
+from lib.trainers.sides import both_sides, reference_of_both, refuse_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,37 +42,41 @@ class Dpo(Optimisation):
     learns_from: ClassVar[str] = "pair"
 
     learning_rate: float = Field(5e-5, gt=0)
-    """The highest, reached after the warm-up."""
+    """The highest; shares of it are reached as the schedule says."""
     steps: int | None = Field(200, ge=1)
     """How long to train; None where `epochs` says so."""
+    dropout: bool = False
+    """Whether a model that drops out does so while it learns; its reference did not."""
     beta: float = Field(0.1, gt=0)
     """How dear it is to leave the reference."""
     loss_type: Loss = "sigmoid"
     """Which loss of the margin."""
     nll_weight: float = Field(0.0, ge=0)
     """Weight of the chosen side's negative log-likelihood, which keeps its probability from falling with the other's."""
-    reference: str = "previous"
-    """The model to measure against: base, previous, champion, round:N, phase:NAME or external:PATH."""
+    reference: str | None = "previous"
+    """The model to measure against: base, previous, champion, round:N, phase:NAME or external:PATH; None: the one whose
+    log-probabilities the examples hold, which then need not be loaded."""
 
     def train(self, models: Mapping[str, Path], examples: pa.Table, out: Path, seed: int, machine: Machine) -> dict[str, float]:
         """Save the new model to `out`; figures: loss_first, loss_last, accuracy_last, margin_last, steps, tokens_trained.
 
         Accuracy and margin are those of the implicit rewards βΔ. Raises UserError if there are no examples, if they are
-        weighted, or if the loss stops being a number.
+        weighted or lack the reference, or if the loss stops being a number.
         """
-        from lib.trainers.loop import Run
         from lib.trainers.reference import reference_logprobs
+        from lib.trainers.through_trl import Run
 
         refuse_none(examples, "Dpo")
-        _refuse_weights(examples)
-        sequences = _both_sides(examples)
-        scored = reference_logprobs(models["reference"], sequences, self.dtype, machine)
-        before = np.concatenate([[0.0], np.cumsum(scored.values, dtype=np.float64)])
-        pairs = _Pairs(sequences, np.diff(before[scored.bounds]), examples.num_rows)
-        batches = self.batches(examples.num_rows, pairs, seed, machine)
-        run = Run(self, models["start"], batches, seed, machine)
+        refuse_weights(examples, "Dpo")
+        sequences = both_sides(examples)
+        if self.reference is None:
+            scored = reference_of_both(examples, sequences.labelled, "Dpo")
+        else:
+            scored = reference_logprobs(models["reference"], sequences, self.dtype, machine)
+        pairs = _Pairs(sequences, scored.sums(), examples.num_rows)
+        run = Run(self, models["start"], examples.num_rows, pairs, seed, machine)
         figures = run.by_preference(self.loss_type, self.beta, self.nll_weight, out)
-        return {**figures, "tokens_trained": int(pairs.labelled[batches.order].sum())}
+        return {**figures, "tokens_trained": int(pairs.labelled[self.order(examples.num_rows, seed)].sum())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +113,3 @@ class _Pairs:
             "ref_rejected_logps": scores(rows + self.count),
             "nll_share": float(share) * len(step_rows) / len(rows),
         }
-
-
-def _both_sides(examples: pa.Table) -> Sequences:
-    sides = [
-        examples.select(["example_id", f"{side}_input_ids", f"{side}_labels"]).rename_columns(["example_id", "input_ids", "labels"])
-        for side in ("chosen", "rejected")
-    ]
-    return Sequences.of(pa.concat_tables(sides))
-
-
-def _refuse_weights(examples: pa.Table) -> None:
-    weighted = int((examples["weight"].to_numpy() != 1).sum())
-    if weighted:
-        raise UserError(
-            f"Dpo gives every pair the same weight, and {weighted} of {examples.num_rows} examples have one other than 1; "
-            "drop the filter that weighs pairs"
-        )

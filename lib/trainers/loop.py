@@ -1,234 +1,168 @@
-"""TRL's trainers, led by our own order of rows: a batch goes in as it stands, the figures come out, nothing is written.
+"""Our own training loop: AdamW on whole batches of a fixed size, each run in micro-batches of rows of like length.
 
-TRL would tokenise text, append an end-of-text token, shuffle, log and save; each of these is passed by, because the rows
-hold the sampled token ids and the stage knows what becomes of the model. Imported only while a trainer works.
+The gradient of a step is a sum over its micro-batches, whose losses are divided by sums over the whole step; so what is
+learned depends on the cut by rounding alone, unless the model drops out, which it does as it is cut. Left out: several
+devices, recomputing activations, and keeping the optimizer's state. Imported only while a trainer works.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
-from datasets import Dataset
 from torch import Tensor
-from torch.nn import Module
-from transformers import TrainerCallback
-from trl.trainer.dpo_config import DPOConfig
-from trl.trainer.dpo_trainer import DPOTrainer
-from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import SFTTrainer
 
 from lib import models
 from lib.errors import UserError
-from lib.protocols import Machine, Report
-from lib.trainers.objective import Objective, reduced, token_logprobs
+from lib.protocols import Machine
+from lib.trainers.batches import cut_for
+from lib.trainers.objective import Figure, Measure, Objective, by_logprobs
 from lib.trainers.optimisation import Optimisation
-from lib.trainers.rows import Batches
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel as Model
-
-Items = Tensor | int | None
+from lib.trainers.rows import Items, Rows
 
 WINDOW = 0.05
 """The share of the steps, at the start and at the end, over which closing figures are means."""
 
-_UNREAD = {"input_ids": [[0]], "labels": [[0]]}
-"""The data set that TRL insists on and looks at once; the batches come from `Batches`."""
 
-
-class _Fed:
-    """What both trainers do otherwise than TRL: they take our batches, count nothing and keep every step's loss."""
-
-    batches: Batches
-    losses: list[Tensor]
-
-    def get_train_dataloader(self) -> Batches:
-        return self.batches
-
-    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        loss: Tensor = super().training_step(*args, **kwargs)
-        self.losses.append(loss)
-        return loss
-
-    def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
-        return 0  # the count walks through every parameter at every step
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Nothing is told before the end."""
-
-    def _send_telemetry(self) -> None:
-        """Nothing leaves the machine."""
-
-
-class ObjectiveTrainer(_Fed, SFTTrainer):
-    """SFTTrainer with the loss of an objective, divided by a total over the global batch."""
-
-    loss_is_scaled_for_ga = True  # type: ignore[assignment]  # TRL's None means undecided
-    objective: Objective
-    totals: dict[str, Any]
-    """Sums over labelled tokens of what the objective tells, and how many those tokens were."""
-
-    def compute_loss(
-        self, model: Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Items = None
-    ) -> Tensor:
-        terms = self.objective(token_logprobs(model, inputs), inputs)
-        if terms.figures:
-            labelled = inputs["labels"][:, 1:] >= 0
-            self.totals["labelled"] += labelled.sum()
-            for name, values in terms.figures.items():
-                self.totals[name] += values[labelled].sum()
-        return reduced(terms.loss, inputs)
-
-
-class PairTrainer(_Fed, DPOTrainer):
-    """DPOTrainer on token ids, with reference log-probabilities and the share of the likelihood term in the batch."""
-
-    nll_weight: float
-
-    def compute_loss(self, model: Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Items = None) -> Tensor:
-        # TRL's likelihood term is a mean over a micro-batch's tokens; its weight makes it one over the global batch
-        self.loss_weights[1:] = [self.nll_weight * inputs.pop("nll_share")] * len(self.loss_weights[1:])
-        return super().compute_loss(model, inputs)
-
-    def _prepare_dataset(self, dataset: Dataset, *args: Any) -> Dataset:
-        return dataset
-
-    def _precompute_ref_logps(self, dataset: Dataset, *args: Any) -> Dataset:
-        return dataset
-
-
-class _Progress(TrainerCallback):
-    def __init__(self, report: Report) -> None:
-        self.report = report
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        self.report(state.global_step, state.max_steps)
-
-
-@contextmanager
-def _configs_kept(model: Model) -> Iterator[None]:
-    """Training changes weights alone, where transformers would also save that it used no cache, and more."""
-    kept = deepcopy(model.config), deepcopy(model.generation_config)
-    yield
-    model.config, model.generation_config = kept
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One training: by which settings, on which model, with which batches, on which machine."""
-
-    settings: Optimisation
-    start: Path
-    batches: Batches
-    seed: int
-    machine: Machine
+class Given(Protocol):
+    """What a loop goes through: how long its items are, how many rows they have, and the tensors of some of a step's."""
 
     @property
-    def steps(self) -> int:
-        return len(self.batches.order)
+    def lengths(self) -> Rows: ...
+    @property
+    def counts(self) -> Rows: ...
+    def __call__(self, items: Rows, step_items: Rows) -> dict[str, Tensor]: ...
 
-    def by_objective(self, objective: Objective, out: Path) -> dict[str, float]:
-        """Train by a loss per token, save the model, and return the closing figures."""
-        model = self._model()
-        with tempfile.TemporaryDirectory() as scratch, _configs_kept(model):
-            config = SFTConfig(scratch, dataset_kwargs={"skip_prepare_dataset": True}, **self._arguments())
-            trainer = ObjectiveTrainer(model, config, **self._parts(model))
-            trainer.objective, trainer.totals = objective, defaultdict(float)
-            figures = self._fit(trainer)
-        models.save(model, self.start, out)
-        labelled = trainer.totals.pop("labelled", 1)
-        return figures | {name: float(total / labelled) for name, total in trainer.totals.items()}
 
-    def by_preference(self, loss_type: str, beta: float, nll_weight: float, out: Path) -> dict[str, float]:
-        """Train by one of TRL's preference losses, save the model, and return the closing figures."""
-        model = self._model()
-        losses = [loss_type, "sft"] if nll_weight else [loss_type]
-        with tempfile.TemporaryDirectory() as scratch, _configs_kept(model):
-            config = DPOConfig(
-                scratch,
-                beta=beta,
-                loss_type=losses,
-                loss_weights=[1.0] * len(losses),
-                precompute_ref_log_probs=True,
-                **self._arguments(),
-            )
-            trainer = PairTrainer(model, args=config, **self._parts(model))
-            trainer.nll_weight = nll_weight
-            figures = self._fit(trainer)
-        models.save(model, self.start, out)
-        told: Mapping[str, list[float]] = trainer._metrics["train"]
-        window = self._window(self.batches.per_step)
-        return figures | {
-            f"{ours}_last": sum(told[theirs][-window:]) / window
-            for ours, theirs in (("accuracy", "rewards/accuracies"), ("margin", "rewards/margins"))
-        }
+@dataclass(slots=True)
+class _Told:
+    """Losses and figures of every step, left on the device until the end."""
 
-    def _model(self) -> Model:
-        return models.load_model(self.start, dtype="float32", device=self.machine.device)
+    losses: list[Tensor] = field(default_factory=list)
+    figures: dict[str, list[list[Figure]]] = field(default_factory=lambda: defaultdict(list))
 
-    def _parts(self, model: Model) -> dict[str, Any]:
-        return {
-            "data_collator": list,  # never called: it spares TRL from choosing one, and a padding token with it
-            "train_dataset": Dataset.from_dict(_UNREAD),
-            "processing_class": models.load_tokenizer(self.start),
-            "optimizers": self._optimizer(model),
-        }
+    def begin(self, device: str) -> None:
+        self.losses.append(torch.zeros((), device=device))
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "max_steps": self.steps,
-            "per_device_train_batch_size": self.batches.micro,
-            "gradient_accumulation_steps": self.batches.per_step,
-            "max_grad_norm": self.settings.clip_norm,
-            "bf16": self.settings.dtype == "bfloat16",
-            "use_cpu": self.machine.device == "cpu",
-            "seed": self.seed % 2**32,
-            "max_length": None,
-            "activation_checkpointing": False,
-            "dataloader_pin_memory": False,
-            "disable_tqdm": True,
-            "report_to": "none",
-            "logging_strategy": "no",
-            "logging_nan_inf_filter": False,
-            "save_strategy": "no",
-        }
+    def add(self, loss: Tensor, figures: Mapping[str, Figure]) -> None:
+        self.losses[-1] += loss.detach()
+        for name, figure in figures.items():
+            self.figures[name] += [[] for _ in range(len(self.losses) - len(self.figures[name]))]
+            self.figures[name][-1].append(figure)
 
-    def _optimizer(self, model: Model) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        settings = self.settings
-        trained = [p for p in model.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
-        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, partial(settings.share_at, total=self.steps))
+    def closing(self, settings: Optimisation) -> dict[str, float]:
+        """The means that are told; UserError where a loss was no number."""
+        losses = torch.stack(self.losses)
+        refuse_divergence(losses, settings)
+        window = window_of(len(losses))
+        means = {"loss_first": float(losses[:window].mean()), "loss_last": float(losses[-window:].mean()), "steps": len(losses)}
+        for name, steps in self.figures.items():
+            those = [figure for step in (steps[-window:] if name.endswith("_last") else steps) for figure in step]
+            means[name] = float(sum(total for total, _ in those)) / max(1.0, float(sum(count for _, count in those)))
+        return means
 
-    def _fit(self, trainer: Any) -> dict[str, float]:
-        trainer.batches, trainer.losses = self.batches, []
-        trainer.add_callback(_Progress(self.machine.report))
-        trainer.train()
-        losses = torch.stack(trainer.losses).view(self.steps, -1).sum(1)  # (steps,)
-        if not losses.isfinite().all():
-            first = int((~losses.isfinite()).nonzero()[0])
-            raise UserError(
-                f"training diverged: the loss of step {first + 1} of {self.steps} is {losses[first]:g}; "
-                f"lower learning_rate ({self.settings.learning_rate:g}) or clip_norm ({self.settings.clip_norm:g})"
-            )
-        window = self._window()
-        return {
-            "loss_first": float(losses[:window].mean()),
-            "loss_last": float(losses[-window:].mean()),
-            "steps": self.steps,
-        }
 
-    def _window(self, per_step: int = 1) -> int:
-        return max(1, round(WINDOW * self.steps)) * per_step
+def window_of(steps: int) -> int:
+    """How many steps closing figures are means over."""
+    return max(1, round(WINDOW * steps))
+
+
+def refuse_divergence(losses: Tensor, settings: Optimisation) -> None:
+    """Raise UserError naming the first step whose loss is no number."""
+    if not losses.isfinite().all():
+        first = int((~losses.isfinite()).nonzero()[0])
+        raise UserError(
+            f"training diverged: the loss of step {first + 1} of {len(losses)} is {losses[first]:g}; "
+            f"lower learning_rate ({settings.learning_rate:g}) or clip_norm ({settings.clip_norm:g})"
+        )
+
+
+def opened_writer(start: Path, machine: Machine, *, entropy: bool) -> Any:
+    """The causal model of a folder, ready to be trained; on an accelerator with TRL's fused head."""
+    model = models.load_model(start, dtype="float32", device=machine.device)
+    if machine.device != "cpu":
+        from trl.trainer.utils import add_fused_lm_head
+
+        add_fused_lm_head(model, outputs=("log_probs", "entropy") if entropy else ("log_probs",))
+    return model
+
+
+def train_writer(
+    settings: Optimisation,
+    start: Path,
+    items: Items,
+    objective: Objective,
+    out: Path,
+    seed: int,
+    machine: Machine,
+    *,
+    entropy: bool = False,
+) -> dict[str, float]:
+    """Train the causal model of a folder by an objective, save it, and return the closing figures with the tokens learned."""
+    model = opened_writer(start, machine, entropy=entropy)
+    order = settings.order(items.count, seed)
+    figures = train(settings, model, order, items, by_logprobs(objective, entropy=entropy), seed, machine)
+    models.save(model, start, out)
+    return {**figures, "tokens_trained": sum(items.labelled_in(step) for step in order)}
+
+
+def train(settings: Optimisation, model: Any, order: Rows, given: Given, measure: Measure, seed: int, machine: Machine) -> dict[str, float]:
+    """Train a model in place over items in an order (steps, batch), and return the closing figures."""
+    training = Training(settings, model, len(order), seed, machine)
+    training.steps(order, given, measure)
+    return training.closing()
+
+
+class Training:
+    """A model in training with its optimizer, whose steps may be over one lot of items after another."""
+
+    def __init__(self, settings: Optimisation, model: Any, total: int, seed: int, machine: Machine) -> None:
+        """`total`: how many steps the learning rate's schedule has."""
+        torch.manual_seed(seed % 2**63)  # for dropout, the only thing that draws
+        self._settings, self._model, self._machine = settings, model, machine
+        self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._optimizer = adamw(settings, self._trained)
+        self._total, self._vocabulary = total, int(model.config.get_text_config().vocab_size)
+        self._told = _Told()
+
+    def steps(self, order: Rows, given: Given, measure: Measure, first: int = 0) -> None:
+        """Take the steps of an order (steps, batch), the first being number `first` of the schedule; the model rests in evaluation mode."""
+        settings, machine = self._settings, self._machine
+        self._model.train(settings.dropout)
+        lengths, counts = given.lengths, given.counts
+        for step, step_items in enumerate(order, start=first):
+            for group in self._optimizer.param_groups:
+                group["lr"] = settings.learning_rate * settings.share_at(step, self._total)
+            self._told.begin(machine.device)
+            for places in cut_for(machine, self._vocabulary, lengths[step_items], counts[step_items]):
+                batch = {name: tensor.to(machine.device) for name, tensor in given(step_items[places], step_items).items()}
+                with torch.autocast(torch.device(machine.device).type, torch.bfloat16, enabled=settings.dtype == "bfloat16"):
+                    terms = measure(self._model, batch)
+                terms.loss.backward()
+                self._told.add(*terms)
+            torch.nn.utils.clip_grad_norm_(self._trained, settings.clip_norm)
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+            machine.report(step + 1, self._total)
+        self._model.eval()
+
+    def closing(self) -> dict[str, float]:
+        """The closing figures of all steps taken; UserError where a loss was no number."""
+        return self._told.closing(self._settings)
+
+    def latest(self) -> dict[str, float]:
+        """The loss and the learning rate of the last step."""
+        return {"loss": float(self._told.losses[-1]), "learning_rate": float(self._optimizer.param_groups[0]["lr"])}
+
+
+def adamw(settings: Optimisation, trained: list[Any]) -> torch.optim.Optimizer:
+    """AdamW that pulls matrices alone towards zero."""
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)

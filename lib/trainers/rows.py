@@ -1,4 +1,4 @@
-"""Examples as flat arrays, and the order in which training meets them.
+"""Examples as flat arrays, and the tensors of some of them.
 
 Token ids come from the rows as they are: nothing is tokenised, appended or cut. A list column stays one flat array, and
 only the rows of a micro-batch are padded, on the right, to the longest of them.
@@ -6,9 +6,9 @@ only the rows of a micro-batch are padded, on the right, to the longest of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -41,16 +41,24 @@ class Ragged:
     def lengths(self) -> Rows:
         return np.diff(self.bounds)
 
+    def lengths_of(self, rows: Rows) -> Rows:
+        return self.bounds[rows + 1] - self.bounds[rows]
+
     def padded(self, rows: Rows, fill: int) -> NDArray[Any]:
         """Those rows, one below the other, padded on the right: (rows, longest of them)."""
-        lengths = self.lengths[rows]
+        lengths = self.lengths_of(rows)
         table = np.full((len(rows), lengths.max(initial=0)), fill, dtype=self.values.dtype)
         table[np.arange(table.shape[1]) < lengths[:, None]] = self.joined(rows)
         return table
 
+    def sums(self) -> NDArray[np.float64]:
+        """Every row's sum."""
+        before = np.concatenate([[0.0], np.cumsum(self.values, dtype=np.float64)])
+        return np.asarray(np.diff(before[self.bounds]))
+
     def joined(self, rows: Rows) -> NDArray[Any]:
         """The values of those rows, one row after the other."""
-        lengths = self.lengths[rows]
+        lengths = self.lengths_of(rows)
         starts = self.bounds[rows] - (np.cumsum(lengths) - lengths)
         return self.values[np.repeat(starts, lengths) + np.arange(lengths.sum())]
 
@@ -80,26 +88,70 @@ class Sequences:
 
         ids = torch.from_numpy(self.ids.padded(rows, 0)).long()
         labels = torch.from_numpy(self.labels.padded(rows, IGNORED)).long()
-        present = np.arange(ids.shape[1]) < self.ids.lengths[rows][:, None]
+        present = np.arange(ids.shape[1]) < self.ids.lengths_of(rows)[:, None]
         return {"input_ids": ids, "labels": labels, "attention_mask": torch.from_numpy(present).long()}
 
 
 @dataclass(frozen=True, slots=True)
-class Weighted:
-    """Collates sequences with w and Z of a loss that is Σ_i w_i Σ_j l_ij / Z."""
+class Items:
+    """What a loss over log-probabilities is taken over: rows, each of them alone or with those that it is compared to.
+
+    An item's rows are never in two micro-batches. A micro-batch holds input_ids and labels (rows, longest of them), what is
+    known of its rows and tokens, and sums over the whole step, so that a loss does not depend on the cut.
+    """
 
     sequences: Sequences
-    weight: NDArray[Any]
-    """w of every row."""
-    part: NDArray[Any]
-    """What a row adds to Z of the step that it is in."""
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """A number for each row: (rows,) in a micro-batch."""
+    tokens: Mapping[str, Ragged] = field(default_factory=dict)
+    """A number for each labelled token: (rows, length - 1) in a micro-batch, laid where its label is predicted."""
+    sums: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """A number for each row, summed over all rows of the step, 1 where that is 0: () in a micro-batch."""
+    groups: Ragged | None = None
+    """The rows of every item; None where each row is one. A micro-batch then says of each row, in `group`, which it belongs to."""
 
-    def __call__(self, rows: Rows, step_rows: Rows) -> dict[str, Tensor]:
+    @property
+    def count(self) -> int:
+        return len(self.counts)
+
+    @property
+    def counts(self) -> Rows:
+        """How many rows each item has."""
+        return np.ones(len(self.sequences.labelled), dtype=np.int64) if self.groups is None else self.groups.lengths
+
+    @property
+    def lengths(self) -> Rows:
+        """Tokens of each item's longest row."""
+        own = self.sequences.ids.lengths
+        return own if self.groups is None else np.maximum.reduceat(own[self.groups.values], self.groups.bounds[:-1])
+
+    def labelled_in(self, items: Rows) -> int:
+        """How many tokens of these items carry loss."""
+        return int(self.sequences.labelled[self._rows(items)].sum())
+
+    def __call__(self, items: Rows, step_items: Rows) -> dict[str, Tensor]:
+        """The tensors of some of a step's items."""
         import torch
 
-        weight = torch.from_numpy(self.weight[rows]).float()
-        divisor = torch.tensor(max(1.0, float(self.part[step_rows].sum())))
-        return {**self.sequences.tensors(rows), "weight": weight, "divisor": divisor}
+        rows = self._rows(items)
+        batch = self.sequences.tensors(rows)
+        batch |= {name: on_labels(values, rows, batch["labels"]) for name, values in self.tokens.items()}
+        batch |= {name: torch.from_numpy(values[rows]).float() for name, values in self.columns.items()}
+        if self.sums:
+            whole = self._rows(step_items)
+            batch |= {name: torch.tensor(float(values[whole].sum()) or 1.0) for name, values in self.sums.items()}
+        if self.groups is not None:
+            batch["group"] = torch.from_numpy(np.repeat(np.arange(len(items)), self.groups.lengths_of(items)))
+        return batch
+
+    def _rows(self, items: Rows) -> Rows:
+        return items if self.groups is None else self.groups.joined(items)
+
+
+def grouped(keys: pa.ChunkedArray) -> Ragged:
+    """The rows of each value of a column, in the order in which the values come first."""
+    codes = keys.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return Ragged(np.argsort(codes, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(codes))]))
 
 
 def on_labels(values: Ragged, rows: Rows, labels: Tensor) -> Tensor:
@@ -129,47 +181,3 @@ def refuse_none(examples: pa.Table, trainer: str) -> None:
             f"no examples to train on: the stage before {trainer} kept none of the completions; "
             "loosen its filters, sample more per problem, or start from a model that solves some"
         )
-
-
-def order(rows: int, batch_size: int, steps: int, seed: int) -> Rows:
-    """Which rows each step sees: (steps, batch), permutations of all rows laid end to end and cut into batches.
-
-    A batch is every row where there are fewer than `batch_size`.
-    """
-    batch = min(batch_size, rows)
-    draw = np.random.default_rng(seed)
-    passes = [draw.permutation(rows) for _ in range(-(-steps * batch // rows))]
-    return np.concatenate(passes)[: steps * batch].reshape(steps, batch)
-
-
-def micro_batch(batch: int, wanted: int | None) -> int:
-    """The largest divisor of a batch that is not above what the machine may hold; the batch itself where it says nothing."""
-    most = min(batch, wanted or batch)
-    return next(size for size in range(most, 0, -1) if batch % size == 0)
-
-
-class Collate(Protocol):
-    """Makes the tensors of some of a step's rows."""
-
-    def __call__(self, rows: Rows, step_rows: Rows) -> dict[str, Any]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Batches:
-    """Every micro-batch of a training, in order: what a trainer takes for its data loader."""
-
-    order: Rows
-    micro: int
-    collate: Collate
-
-    @property
-    def per_step(self) -> int:
-        return self.order.shape[1] // self.micro
-
-    def __len__(self) -> int:
-        return len(self.order) * self.per_step
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for step_rows in self.order:
-            for rows in step_rows.reshape(-1, self.micro):
-                yield self.collate(rows, step_rows)

@@ -19,7 +19,7 @@ def one_thread_and_little_garbage() -> Iterator[None]:
     """Each training collects garbage once: most of a tiny one's time, unless what was imported is left out of it."""
     import torch
 
-    from lib.trainers import loop  # noqa: F401
+    from lib.trainers import through_trl  # noqa: F401
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -131,6 +131,13 @@ def test_weighted_pairs_are_refused(train: Train, tmp_path: Path) -> None:
         train(Dpo(), tmp_path / "out", table=examples(weight=0.5))
 
 
-def test_no_examples_is_said(train: Train, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no examples to train on: the stage before Dpo kept none"):
-        train(Dpo(), tmp_path / "out", table=PAIR.empty())
+def test_a_reference_in_the_examples_stands_for_a_model(train: Train, tmp_path: Path, other: Path, logprobs: Score) -> None:
+    rows = examples().to_pylist()
+    for row, (prompt, *sides) in zip(rows, PAIRS, strict=True):
+        for name, side in zip(("chosen", "rejected"), sides, strict=True):
+            row[f"{name}_reference_logprobs"] = logprobs(other, prompt + side)[len(prompt) - 1 :]
+    scored = train(Dpo(steps=2, beta=0.5), tmp_path / "scored", reference=other)
+    known = train(Dpo(steps=2, beta=0.5, reference=None), tmp_path / "known", table=PAIR.table(rows))
+    assert known == pytest.approx(scored, abs=1e-5)
+    with pytest.raises(UserError, match="Dpo needs the reference's log-probabilities, and 4 of 4 examples have none"):
+        train(Dpo(reference=None), tmp_path / "none")

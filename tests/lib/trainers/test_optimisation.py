@@ -1,11 +1,10 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from lib.errors import UnknownName, UserError
-from lib.strategy import load
-from lib.trainers.dpo import Dpo
-from lib.trainers.policy_gradient import PolicyGradient
 from lib.trainers.sft import Sft
 
 
@@ -44,9 +43,27 @@ def test_schedules_fall_by_their_formula(schedule: str, quarter: float, last: fl
     assert trainer.share_at(100, 101) == pytest.approx(last)
 
 
-@pytest.mark.parametrize("trainer", [Sft(epochs=2, replay=("base",)), Dpo(nll_weight=1.0), PolicyGradient(start_from="champion")])
-def test_a_trainer_survives_the_way_through_json(trainer: Sft | Dpo | PolicyGradient) -> None:
-    assert load(trainer.model_dump(mode="json")) == trainer
+def test_an_infinite_schedule_goes_on_where_the_last_round_ended() -> None:
+    rounds = [
+        {"warmup_share": 0.2, "schedule": "constant"},
+        {"warmup_share": 0.0, "schedule": "cosine", "min_lr_share": 0.3},
+        {"warmup_share": 0.0, "schedule": "constant", "peak_share": 0.3},
+        {"warmup_share": 0.0, "schedule": "constant", "peak_share": 0.3},
+        {"warmup_share": 0.5, "schedule": "constant", "start_share": 0.3, "peak_share": 0.6},
+        {"warmup_share": 0.0, "schedule": "linear", "peak_share": 0.6, "min_lr_share": 0.0},
+    ]
+    trainers = [Sft.model_validate(settings) for settings in rounds]
+    shares = [[trainer.share_at(step, 100) for step in range(100)] for trainer in trainers]
+    joined = [share for one in shares for share in one]
+    assert max(abs(a - b) for a, b in pairwise(joined)) <= 0.05 + 1e-12  # the first warm-up's own step
+    assert [(one[0], one[-1]) for one in shares] == [
+        (pytest.approx(a), pytest.approx(b)) for a, b in [(0.05, 1.0), (1.0, 0.3), (0.3, 0.3), (0.3, 0.3), (0.306, 0.6), (0.6, 0.0)]
+    ]
+
+
+def test_cosine_by_hand() -> None:
+    trainer = Sft(warmup_share=0.0, min_lr_share=0.1)
+    assert [trainer.share_at(step, 201) for step in (0, 50, 100, 200)] == pytest.approx([1, 0.8681981, 0.55, 0.1], abs=1e-6)
 
 
 def test_a_misspelt_setting_is_refused_with_the_near_miss() -> None:

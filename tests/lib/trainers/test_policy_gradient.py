@@ -5,10 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from lib.errors import SchemaMismatch, UserError
+from lib.models import load_model
 from lib.protocols import Machine
 from lib.records import GROUP, IGNORED
 from lib.trainers.policy_gradient import PolicyGradient
@@ -23,10 +26,20 @@ Score = Callable[[Path, list[int]], list[float]]
 @pytest.fixture
 def on_policy(start: Path, logprobs: Score) -> pa.Table:
     """A group sampled by the model that training starts from."""
-    return group({tuple(c): logprobs(start, PROMPT + c)[len(PROMPT) - 1 :] for c, _ in GROUPED})
+    return group(said_by(start, logprobs))
 
 
-def group(old: dict[tuple[int, ...], list[float]]) -> pa.Table:
+@pytest.fixture
+def compared(start: Path, other: Path, logprobs: Score) -> pa.Table:
+    """The same, with what another model says of it."""
+    return group(said_by(start, logprobs), said_by(other, logprobs))
+
+
+def said_by(folder: Path, logprobs: Score) -> dict[tuple[int, ...], list[float]]:
+    return {tuple(c): logprobs(folder, PROMPT + c)[len(PROMPT) - 1 :] for c, _ in GROUPED}
+
+
+def group(old: dict[tuple[int, ...], list[float]], reference: dict[tuple[int, ...], list[float]] | None = None) -> pa.Table:
     rows: list[dict[str, Any]] = [
         {
             "example_id": f"e{i}",
@@ -38,6 +51,7 @@ def group(old: dict[tuple[int, ...], list[float]]) -> pa.Table:
             "reward": float(advantage > 0),
             "advantage": advantage,
             "pass_rate": 0.5,
+            "reference_logprobs": reference[tuple(completion)] if reference else None,
         }
         for i, (completion, advantage) in enumerate(GROUPED)
     ]
@@ -46,9 +60,8 @@ def group(old: dict[tuple[int, ...], list[float]]) -> pa.Table:
 
 @pytest.fixture
 def train(start: Path) -> Train:
-    def by(trainer: PolicyGradient, table: pa.Table, out: Path, *, reference: Path | None = None, **machine: Any) -> dict[str, float]:
-        models = {"start": start} | ({"reference": reference} if reference else {})
-        return trainer.train(models, table, out, 0, Machine(**machine))
+    def by(trainer: PolicyGradient, table: pa.Table, out: Path, **machine: Any) -> dict[str, float]:
+        return trainer.train({"start": start}, table, out, 0, Machine(**machine))
 
     return by
 
@@ -59,9 +72,11 @@ def train(start: Path) -> Train:
         ({"normalise": "grpo"}, 0.0),  # -(1 - 1 + 0.5 - 0.5) / 4 rows
         ({"normalise": "dapo"}, 0.1),  # -(1 - 3 + 2 - 1) / 10 tokens
         ({"normalise": "dr_grpo", "max_length": 8}, 0.03125),  # 1 / (4 rows · 8)
+        ({"normalise": "rows"}, 0.25),  # 1 / 4 rows
+        ({"normalise": "grpo", "ratio": "sequence"}, 0.0),
     ],
 )
-def test_losses_of_tokens_become_one_number_in_three_ways(
+def test_losses_of_tokens_become_one_number_in_several_ways(
     train: Train, tmp_path: Path, on_policy: pa.Table, settings: dict[str, Any], loss: float
 ) -> None:
     figures = train(PolicyGradient.model_validate({"steps": 1, **settings}), on_policy, tmp_path / "out")
@@ -94,24 +109,18 @@ def test_the_clip_stops_what_the_ratio_alone_would_not(train: Train, tmp_path: P
     assert held["kl_old"] < free["kl_old"]
 
 
-def test_a_reference_is_stayed_near(train: Train, tmp_path: Path, on_policy: pa.Table, start: Path) -> None:
+def test_a_reference_is_stayed_near(train: Train, tmp_path: Path, start: Path, logprobs: Score) -> None:
+    own = group(said_by(start, logprobs), said_by(start, logprobs))
     near, far = (
-        train(
-            PolicyGradient(steps=10, learning_rate=3e-3, kl_coefficient=weight, reference="previous"),
-            on_policy,
-            tmp_path / f"{weight}",
-            reference=start,
-        )
-        for weight in (5.0, 1e-9)
+        train(PolicyGradient(steps=10, learning_rate=3e-3, kl_coefficient=weight), own, tmp_path / f"{weight}") for weight in (5.0, 1e-9)
     )
     assert 0 < near["kl_reference"] < 0.5 * far["kl_reference"]
 
 
-def test_divergence_is_from_the_reference(
-    train: Train, tmp_path: Path, on_policy: pa.Table, start: Path, other: Path, logprobs: Score
+def test_divergence_is_from_the_reference_of_the_examples(
+    train: Train, tmp_path: Path, compared: pa.Table, start: Path, other: Path, logprobs: Score
 ) -> None:
-    trainer = PolicyGradient(steps=1, normalise="dapo", kl_coefficient=0.5, reference="base")
-    figures = train(trainer, on_policy, tmp_path / "out", reference=other)
+    figures = train(PolicyGradient(steps=1, normalise="dapo", kl_coefficient=0.5), compared, tmp_path / "out")
     total = 0.0
     for completion, _ in GROUPED:
         ours, theirs = (logprobs(folder, PROMPT + completion)[len(PROMPT) - 1 :] for folder in (start, other))
@@ -120,22 +129,29 @@ def test_divergence_is_from_the_reference(
     assert figures["loss_first"] == pytest.approx(0.1 + 0.5 * total / 10, abs=1e-5)
 
 
-@pytest.mark.parametrize("normalise", ["grpo", "dapo"])
-def test_the_micro_batch_changes_nothing_but_rounding(
-    train: Train, tmp_path: Path, on_policy: pa.Table, normalise: str, other: Path, furthest: Callable[[Path, Path], float]
-) -> None:
-    trainer = PolicyGradient.model_validate({"steps": 4, "normalise": normalise, "kl_coefficient": 0.1, "reference": "base"})
-    whole = train(trainer, on_policy, tmp_path / "whole", reference=other)
-    parts = train(trainer, on_policy, tmp_path / "parts", reference=other, micro_batch=1)
-    assert parts == pytest.approx(whole, abs=1e-4)
-    assert furthest(tmp_path / "parts", tmp_path / "whole") < 1e-5
+def test_a_reference_that_nobody_scored_is_asked_for(train: Train, tmp_path: Path, on_policy: pa.Table) -> None:
+    with pytest.raises(UserError, match=r'4 of 4 examples have none; add a verify stage with Likelihood\(model="previous"\)'):
+        train(PolicyGradient(kl_coefficient=0.1), on_policy, tmp_path / "out")
 
 
-def test_same_seed_same_bytes(train: Train, tmp_path: Path, on_policy: pa.Table) -> None:
-    for name in ("one", "two"):
-        train(PolicyGradient(steps=3, batch_size=2), on_policy, tmp_path / name)
-    one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two"))
-    assert one == two
+def test_weights_of_rows_multiply_their_losses(train: Train, tmp_path: Path, on_policy: pa.Table) -> None:
+    weighted = on_policy.set_column(on_policy.schema.get_field_index("weight"), "weight", pa.array([2.0, 1.0, None, 1.0]))
+    figures = train(PolicyGradient(steps=1, normalise="dapo"), weighted, tmp_path / "out")
+    assert figures["loss_first"] == pytest.approx(-(2 - 3 + 2 - 1) / 10, abs=1e-5)
+
+
+@pytest.mark.parametrize(("rate", "high"), [(0.3, 0.3), (0.55, 0.25), (0.8, 0.2), (0.1, 0.3), (1.0, 0.2)])
+def test_adpo_widens_the_clip_of_what_is_seldom_solved(rate: float, high: float) -> None:
+    assert PolicyGradient(clip_widening=0.1)._high(np.array([rate])).tolist() == pytest.approx([high])
+
+
+def test_entropy_is_that_of_the_distributions_drawn_from(train: Train, tmp_path: Path, on_policy: pa.Table, start: Path) -> None:
+    model = load_model(start, dtype="float32", device="cpu")
+    total = 0.0
+    for completion, _ in GROUPED:
+        said = model(input_ids=torch.tensor([PROMPT + completion])).logits[0, len(PROMPT) - 1 : -1].log_softmax(-1)
+        total -= (said.exp() * said).sum().item()
+    assert train(PolicyGradient(steps=1), on_policy, tmp_path / "out")["entropy"] == pytest.approx(total / 10, abs=1e-5)
 
 
 def test_every_labelled_token_needs_its_old_log_probability(train: Train, tmp_path: Path) -> None:
@@ -149,8 +165,6 @@ def test_every_labelled_token_needs_its_old_log_probability(train: Train, tmp_pa
     [
         ({"normalise": "dr_grpo"}, "normalise=dr_grpo and max_length=None"),
         ({"max_length": 24}, "normalise=grpo and max_length=24"),
-        ({"kl_coefficient": 0.1}, "kl_coefficient=0.1 and reference=None"),
-        ({"reference": "base"}, "kl_coefficient=0 and reference=base"),
     ],
 )
 def test_settings_that_need_each_other_come_together(settings: dict[str, Any], message: str) -> None:
@@ -158,6 +172,19 @@ def test_settings_that_need_each_other_come_together(settings: dict[str, Any], m
         PolicyGradient.model_validate(settings)
 
 
-def test_no_examples_is_said(train: Train, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no examples to train on: the stage before PolicyGradient kept none"):
-        train(PolicyGradient(), GROUP.empty(), tmp_path / "out")
+def test_examples_without_a_reference_can_be_learned_without_the_divergence(
+    train: Train, on_policy: pa.Table, compared: pa.Table, tmp_path: Path
+) -> None:
+    near = PolicyGradient(steps=1, kl_coefficient=0.1, kl_where="given")
+    everywhere, given, nowhere = (
+        train(trainer, examples, tmp_path / name)["kl_reference"]
+        for name, trainer, examples in (
+            ("everywhere", near.model_copy(update={"kl_where": "everywhere"}), compared),
+            ("given", near, compared),
+            ("nowhere", near, on_policy),
+        )
+    )
+    assert everywhere == given > 0
+    assert nowhere == 0
+    half = pa.concat_tables([compared.slice(0, 2), on_policy.slice(2)])
+    assert 0 < train(near, half, tmp_path / "half")["kl_reference"] < given

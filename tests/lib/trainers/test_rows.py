@@ -7,7 +7,7 @@ import torch
 
 from lib.errors import SchemaMismatch
 from lib.records import IGNORED
-from lib.trainers.rows import Ragged, Sequences, micro_batch, on_labels, order
+from lib.trainers.rows import Items, Ragged, Sequences, grouped, on_labels
 
 
 def examples(*rows: tuple[list[int], list[int]]) -> pa.Table:
@@ -52,21 +52,22 @@ def test_values_are_laid_where_their_labels_are_predicted() -> None:
     assert on_labels(values, np.array([1, 0]), labels).tolist() == [[-1.0, 0.0, -2.0], [0.0, -0.5, 0.0]]
 
 
-def test_every_row_is_seen_once_before_any_is_seen_again() -> None:
-    seen = order(rows=10, batch_size=4, steps=5, seed=3).ravel()
-    assert sorted(seen[:10]) == list(range(10)) == sorted(seen[10:])
-    assert seen[:10].tolist() != seen[10:].tolist()
+def test_items_hold_what_is_known_of_rows_tokens_and_the_whole_step() -> None:
+    sequences = Sequences.of(examples(([1, 7, 8], [IGNORED, 7, 8]), ([1, 9], [IGNORED, 9]), ([1, 5, 6], [IGNORED, IGNORED, 6])))
+    told = Ragged(np.array([-0.5, -1.0, -2.0, -3.0]), np.array([0, 2, 3, 4]))
+    items = Items(sequences, {"weight": np.array([1.0, 2.0, 3.0])}, {"old": told}, {"divisor": np.array([2, 1, 1])})
+    batch = items(np.array([2, 0]), np.array([0, 1, 2]))
+    assert batch["weight"].tolist() == [3.0, 1.0]
+    assert batch["old"].tolist() == [[0.0, -3.0], [-0.5, -1.0]]
+    assert batch["divisor"].item() == 4.0
+    assert "group" not in batch
+    assert (items.count, items.lengths.tolist(), items.labelled_in(np.array([0, 2]))) == (3, [3, 2, 3], 3)
 
 
-def test_fewer_rows_than_a_batch_are_the_batch() -> None:
-    assert [sorted(step) for step in order(rows=3, batch_size=64, steps=2, seed=0).tolist()] == [[0, 1, 2]] * 2
-
-
-def test_the_order_follows_from_the_seed() -> None:
-    assert (order(50, 8, 20, seed=1) == order(50, 8, 20, seed=1)).all()
-    assert (order(50, 8, 20, seed=1) != order(50, 8, 20, seed=2)).any()
-
-
-@pytest.mark.parametrize(("batch", "wanted", "size"), [(64, None, 64), (64, 32, 32), (64, 512, 64), (64, 50, 32), (7, 4, 1)])
-def test_a_micro_batch_divides_the_batch(batch: int, wanted: int | None, size: int) -> None:
-    assert micro_batch(batch, wanted) == size
+def test_grouped_items_keep_their_rows_together() -> None:
+    sequences = Sequences.of(examples(([1, 7, 8], [IGNORED, 7, 8]), ([1, 9], [IGNORED, 9]), ([1, 5], [IGNORED, 5]), ([1], [IGNORED])))
+    items = Items(sequences, groups=grouped(pa.chunked_array([["q", "p"], ["q", "r"]])))
+    assert (items.counts.tolist(), items.lengths.tolist()) == ([2, 1, 1], [3, 2, 1])
+    batch = items(np.array([1, 0]), np.array([0, 1]))
+    assert batch["input_ids"].tolist() == [[1, 9, 0], [1, 7, 8], [1, 5, 0]]
+    assert batch["group"].tolist() == [0, 1, 1]

@@ -13,6 +13,8 @@ from lib.errors import UserError
 from lib.models import load_model, load_tokenizer
 from lib.protocols import Machine
 from lib.records import IGNORED, SFT
+from lib.small_model import SmallLlama
+from lib.trainers.plain_sft import PlainSft
 from lib.trainers.sft import Sft
 
 EOS = 2
@@ -43,7 +45,7 @@ def examples(weights: list[float] | None = None) -> pa.Table:
 
 @pytest.fixture
 def train(start: Path) -> Train:
-    def by(trainer: Sft, out: Path, *, table: pa.Table | None = None, seed: int = 0, **machine: Any) -> dict[str, float]:
+    def by(trainer: Sft | PlainSft, out: Path, *, table: pa.Table | None = None, seed: int = 0, **machine: Any) -> dict[str, float]:
         return trainer.train({"start": start}, examples() if table is None else table, out, seed, Machine(**machine))
 
     return by
@@ -105,6 +107,37 @@ def test_it_trains_as_trl_does_on_the_same_rows(
             assert (ours[name] - before[name]).abs().max().item() > 1e-3
 
 
+def test_plain_sft_through_trl_learns_the_same(train: Train, tmp_path: Path, furthest: Callable[[Path, Path], float], start: Path) -> None:
+    shared = {"steps": 4, "batch_size": 4, "learning_rate": 5e-4}
+    ours, theirs = (train(kind.model_validate(shared), tmp_path / kind.__name__) for kind in (Sft, PlainSft))
+    assert theirs == pytest.approx(ours, abs=1e-5)
+    assert furthest(tmp_path / "Sft", tmp_path / "PlainSft") < 1e-5 < furthest(tmp_path / "Sft", start)
+
+
+def test_plain_sft_refuses_weights(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="PlainSft gives every example the same weight, and 1 of 6 examples have one other than 1"):
+        train(PlainSft(), tmp_path / "out", table=examples([1.0, 2.0, 1.0, 1.0, 1.0, 1.0]))
+
+
+def test_dropout_can_be_left_out(train: Train, tmp_path: Path, furthest: Callable[[Path, Path], float]) -> None:
+    dropping = tmp_path / "dropping"
+    SmallLlama(hidden_size=32, layers=2, heads=2, intermediate_size=64, max_positions=32, attention_dropout=0.5).build(dropping, 0)
+    figures = {
+        (dropout, seed): Sft(steps=1, dropout=dropout).train(
+            {"start": dropping}, examples(), tmp_path / f"{dropout}{seed}", seed, Machine()
+        )
+        for dropout in (True, False)
+        for seed in (1, 2)
+    }
+    assert figures[True, 1]["loss_first"] != figures[True, 2]["loss_first"]
+    assert figures[False, 1]["loss_first"] == pytest.approx(figures[False, 2]["loss_first"], abs=1e-6)
+
+
+def test_a_reference_that_nobody_scored_is_asked_for(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r'6 of 6 examples have none; add a verify stage with Likelihood\(model="previous"\)'):
+        train(Sft(kl_coefficient=0.1), tmp_path / "out")
+
+
 def test_the_learning_rate_follows_the_schedule(train: Train, tmp_path: Path, furthest: Callable[[Path, Path], float]) -> None:
     train(Sft(steps=2, schedule="linear", warmup_share=0.0, min_lr_share=0.0), tmp_path / "second step at nothing")
     train(Sft(steps=1), tmp_path / "one step")
@@ -160,12 +193,6 @@ def test_every_step_is_reported(train: Train, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     train(Sft(steps=3, batch_size=4), tmp_path / "out", micro_batch=2, report=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
-
-
-def test_no_examples_is_said_before_a_model_is_loaded(train: Train, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no examples to train on: the stage before Sft kept none"):
-        train(Sft(), tmp_path / "out", table=SFT.empty())
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_training_that_diverges_is_refused_and_saves_nothing(train: Train, tmp_path: Path) -> None:
