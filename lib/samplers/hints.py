@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from lib.errors import UserError
+from lib.samplers.templates import filled
 
 
 def _checked_template(template: str) -> str:
@@ -43,11 +44,7 @@ def hint_in(answer: str | None, pattern: str) -> str | None:
 
 
 def hinted(messages: list[dict[str, str]], template: str, ending: str, hint: str) -> list[dict[str, str]]:
-    """The chat with its last message put through the template, `ending` first taken off its end.
-
-    Filled in one pass, so that braces in a prompt stay as they are.
-    """
+    """The chat with its last message put through the template, `ending` first taken off its end."""
     last = messages[-1]
-    filling = {"{prompt}": last["content"].removesuffix(ending), "{hint}": hint}
-    content = re.sub(r"\{prompt\}|\{hint\}", lambda match: filling[match[0]], template)
+    content = filled(template, {"prompt": last["content"].removesuffix(ending), "hint": hint})
     return [*messages[:-1], {**last, "content": content}]

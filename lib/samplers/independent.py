@@ -29,11 +29,15 @@ class Independent(Strategy):
     """Where a completion is cut off; the end-of-text token counts."""
     role: str = "policy"
     """Whose model answers."""
+    model: str = "previous"
+    """Its checkpoint: previous, base, champion, round:N, phase:NAME or external:PATH."""
+    written_as: str = ""
+    """The role that the completions are written as, by which pairs tell sources apart; unless given, the role that answers."""
 
     def sample(self, tables: Tables, engines: Mapping[str, Engine], seed: int, report: Report) -> pa.Table:
         problems = tables.problems.select(["problem_id", "prompt"]).to_pylist()
         asks = [Ask(problem["problem_id"], records.chat(problem["prompt"])) for problem in problems]
-        return sampled(asks, tables, engines, self, seed, report)
+        return sampled(asks, tables, engines, self, seed, report, model=self.model, written_as=self.written_as)
 
     def owes(self, tables: Tables) -> int:
         return tables.problems.num_rows * self.n

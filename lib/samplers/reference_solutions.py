@@ -22,6 +22,7 @@ from lib.strategy import Strategy
 class ReferenceSolutions(Strategy):
     """One completion for each problem that has an answer: the answer, followed by the end of text."""
 
+    needs: ClassVar[tuple[str, ...]] = ("gold answers",)
     draws: ClassVar[bool] = False
     """These tokens cost nothing: no model writes them here."""
     role: str = "policy"

@@ -23,6 +23,7 @@ from lib.strategy import Strategy
 class WithHint(Strategy):
     """n hinted completions of each problem that was tried, has an answer, and has no completion with a correct verdict."""
 
+    needs: ClassVar[tuple[str, ...]] = ("gold answers",)
     adds: ClassVar[tuple[str, ...]] = ("n", "max_new_tokens")
 
     n: int = Field(default=8, ge=1)

@@ -43,6 +43,18 @@ def test_each_problem_gets_n_completions_in_table_order(problems):
     assert len({row["group_id"] for row in made}) == 6
 
 
+def test_another_checkpoint_answers_and_its_rows_are_told_apart(problems):
+    past = Scripted(otherwise="8").open(Path(), "model-0", Machine())
+    sampler = Independent(n=2, model="base", written_as="past")
+    made = sampler.sample(Tables(problems), {"policy": ENGINE, "policy@base": past}, 0, lambda done, total: None).to_pylist()
+    assert {(row["text"], row["role"], row["model_id"]) for row in made} == {("8", "past", "model-0")}
+    ours = rows(Independent(n=2), problems)
+    assert [row["seed"] for row in made] == [row["seed"] for row in ours]  # whoever answers meets the same draws
+    assert not {row["group_id"] for row in made} & {row["group_id"] for row in ours}
+    with pytest.raises(UnknownName, match="no model for role 'policy@base'"):
+        rows(sampler, problems)
+
+
 def test_a_row_says_how_it_was_sampled(problems):
     row = rows(Independent(n=1, temperature=0.7, top_p=0.9, role="proposer"), problems, role="proposer")[0]
     prompt = records.chat(problems["prompt"][0].as_py())
