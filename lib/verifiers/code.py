@@ -37,6 +37,7 @@ class Code(Strategy):
     """One verdict per completion; equal completions of a problem are run once."""
 
     name: ClassVar[str] = "code"
+    needs: ClassVar[tuple[str, ...]] = ("tests",)
     knows_gold: ClassVar[bool] = True
 
     sandbox: Mode = "bubblewrap"

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import pyarrow as pa
 from pydantic import Field, model_validator
@@ -36,6 +37,8 @@ from lib.verifiers.steps import MOST_STEPS, steps_of
 
 class Judge(Strategy):
     """One verdict per completion; pairwise also one per rival, first_error also one per step."""
+
+    needs: ClassVar[tuple[str, ...]] = ("judge",)
 
     name: str = "judge"
     """The name of its verdicts."""

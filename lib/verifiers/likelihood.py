@@ -15,13 +15,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lib import casting, records
+from lib.engine_kinds import Pair, Scored, Scorer
 from lib.errors import UserError
-from lib.protocols import Engine, Pair, Scored, Scorer, Tables
+from lib.protocols import Engine, Tables
 from lib.strategy import Strategy
 from lib.verifiers import scores
 
@@ -45,6 +48,8 @@ class Likelihood(Strategy):
     """Its checkpoint: base, previous, champion, round:N, external:PATH; in an evaluator `measured`."""
     tokens: Literal["sampled", "text"] = "sampled"
     """Score the token ids as they were sampled, or the text, encoded anew with the problem's prompt, for another tokenizer."""
+    turn: int | None = None
+    """Score the completions of this turn alone, such as first attempts (0); those of every turn unless given."""
     question: str = QUESTION
     """What p_true asks; {prompt} and {completion} are filled in, and `True` and `False` are the replies compared."""
 
@@ -54,6 +59,7 @@ class Likelihood(Strategy):
     def verify_tokens(self, tables: Tables, engines: Mapping[str, Engine]) -> tuple[pa.Table, pa.Table]:
         """The verdicts, and rows of records.TOKEN_SCORES for every completion scored; p_true has none."""
         engine = casting.scorer_of(engines, self.role, self.model)
+        tables = replace(tables, completions=self._asked_for(tables.completions))
         rows = scores.rows_of(tables, "prompt_ids", "completion_ids")
         pairs = self._pairs(rows, tables, engine)
         fits = [_fault(row, pair, engine.positions) for row, pair in zip(rows, pairs, strict=True)]
@@ -72,7 +78,10 @@ class Likelihood(Strategy):
         return scores.table(verdicts), records.TOKEN_SCORES.table(kept)
 
     def owes(self, tables: Tables) -> int:
-        return tables.completions.num_rows
+        return self._asked_for(tables.completions).num_rows
+
+    def _asked_for(self, completions: pa.Table) -> pa.Table:
+        return completions if self.turn is None else completions.filter(pc.equal(completions["turn"], self.turn))
 
     def _value(self, scored: Scored) -> float:
         figures = {"entropy": scored.entropies, "margin": scored.margins}.get(self.measure, scored.logprobs)

@@ -1,12 +1,12 @@
 """Self-consistency: what most samples of a group answer is taken for right (Wang et al. 2023). No gold answer is needed.
 
-Answers are found and compared as lib.verifiers.answer does, so `1/2` and `0.5` are one vote. With k the sampled completions
-of a group and a_i the final answer of i:
+Answers are found and compared as lib.verifiers.answer does, so `1/2` and `0.5` are one vote; or the vote is on whole texts, up
+to white space, where a text is its own answer. With k the sampled completions of a group and a_i the final answer of i:
 
     share(a) = (1/k) Σ_i 1[a_i = a]        score_i = share(a_i)        correct where a_i = argmax_a share(a), else wrong
 
 Of classes of one size the one wins whose first member comes first by sample index (then by completion id). A completion
-without a readable answer is no vote, has share 0 and is wrong.
+without a readable answer is no vote, has share 0 and is wrong; so is, by text, one that is empty or was cut off.
 Accepts the common answer. Rejects a lone one, though it be right. Cannot catch: a mistake that most samples make; training on
 it makes it more common. Undecided: what was not sampled, a group of one, a group without any readable answer, and an answer
 whose comparison with the winner ran out of time.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 
@@ -25,6 +25,10 @@ from lib.strategy import Strategy
 from lib.verifiers import scores
 from lib.verifiers.answer import Answer
 from lib.verifiers.final_answer import last_number, marked, normalised
+from lib.verifiers.verdicts import Judgement
+
+QUOTED = 80
+"""Characters of an answer in a reason."""
 
 
 @dataclass(slots=True)
@@ -50,14 +54,17 @@ class Majority(Strategy):
 
     name: str = "majority"
     """The name of its verdicts."""
+    by: Literal["answer", "text"] = "answer"
+    """What is voted on: the final answer, or the whole text, so that two ways to one value are two votes."""
     answer: Answer = Answer()
     """How answers are compared."""
 
     unit: ClassVar[str] = "group"
+    knows_gold: ClassVar[bool] = False
 
     def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
         rows = scores.rows_of(tables, "sample_index", "completion_ids")
-        answers = [_answer(row) for row in rows]
+        answers = [_answer(row) if self.by == "answer" else _text(row) for row in rows]
         verdicts = {
             place: scores.verdict(row, self.name, None, "not sampled") for place, row in enumerate(rows) if row["finish_reason"] == "error"
         }
@@ -83,7 +90,7 @@ class Majority(Strategy):
             asked = [(vote, vote.left[0], other) for vote in open_votes for other in vote.left[1:]]
             for vote in open_votes:
                 vote.classes.append([vote.left.pop(0)])
-            found = self.answer.compare([(answers[first] or "", answers[other] or "") for _, first, other in asked])
+            found = self._compared([(answers[first] or "", answers[other] or "") for _, first, other in asked])
             for (vote, first, other), judgement in zip(asked, found, strict=True):
                 if judgement.outcome == "correct":
                     vote.classes[-1].append(other)
@@ -91,6 +98,16 @@ class Majority(Strategy):
                 elif judgement.outcome == "undecided":
                     vote.unsure.add((first, other))
         return votes
+
+    def _compared(self, pairs: Sequence[tuple[str, str]]) -> list[Judgement]:
+        if self.by == "answer":
+            return self.answer.compare(pairs)
+        return [Judgement("correct" if one == other else "wrong", "") for one, other in pairs]
+
+
+def _text(row: scores.Row) -> str | None:
+    """The text up to white space, or None where there is none or it did not come to its end."""
+    return None if row["finish_reason"] == "length" else " ".join(row["text"].split()) or None
 
 
 def _answer(row: scores.Row) -> str | None:
@@ -107,9 +124,19 @@ def _said(place: int, vote: _Vote, winner: Sequence[int], share: float, answers:
         return None, "undecided", "alone in its group"
     if not winner:
         return None, "undecided", "no readable answer in the group"
-    common = f"'{answers[winner[0]]}' has {len(winner)} of {len(vote.members)} votes"
+    common = f"'{_brief(answers[winner[0]])}' has {len(winner)} of {len(vote.members)} votes"
     if place in winner:
         return share, "correct", common
     if (winner[0], place) in vote.unsure:
         return None, "undecided", f"comparison ran out of time; {common}"
-    return share, "wrong", f"{common} and this is '{answers[place]}'" if answers[place] is not None else f"{common}; no readable answer"
+    return (
+        share,
+        "wrong",
+        f"{common} and this is '{_brief(answers[place])}'" if answers[place] is not None else f"{common}; no readable answer",
+    )
+
+
+def _brief(answer: str | None) -> str:
+    """An answer as reasons quote it."""
+    text = answer or ""
+    return text if len(text) <= QUOTED else f"{text[:QUOTED]}…"

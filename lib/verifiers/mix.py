@@ -16,16 +16,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from lib.errors import UnknownName, UserError
 from lib.protocols import Engine, Tables
-from lib.strategy import AnyStrategy, Strategy, name_of
+from lib.strategy import AnyStrategy, Strategy
 from lib.verifiers import scores
+from lib.verifiers.members import member_name, score_of, whole
 
 
 class Mix(Strategy):
@@ -58,7 +58,7 @@ class Mix(Strategy):
                 raise UserError(f"{self.name}: {type(member).__name__} cannot verify; give verifiers of lib/verifiers")
         if self.weights and (self.how != "sum" or len(self.weights) != len(self.of)):
             raise UserError(f"{self.name}: {len(self.weights)} weights for the {self.how} of {len(self.of)}; give a sum one weight each")
-        names = [_name(member) for member in members]
+        names = [member_name(member) for member in members]
         if len(set(names)) < len(names):
             raise UserError(f"{self.name}: two of {', '.join(names)} have one name, so they could not be told apart; name one otherwise")
         if self.outcome_of and self.outcome_of not in names:
@@ -73,7 +73,7 @@ class Mix(Strategy):
         return "group" if any(getattr(member, "unit", "") == "group" for member in (*self.of, *self.gates)) else "completion"
 
     def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
-        gates, members = ([_said(member, tables, engines) for member in group] for group in (self.gates, self.of))
+        gates, members = ([whole(member, tables, engines) for member in group] for group in (self.gates, self.of))
         rows = scores.rows_of(tables)
         ids = [row["completion_id"] for row in rows]
         return scores.table(
@@ -84,17 +84,19 @@ class Mix(Strategy):
         return tables.completions.num_rows
 
     def _mixed(self, row: scores.Row, gates: Sequence[scores.Row | None], members: Sequence[scores.Row | None]) -> scores.Row:
-        named = dict(zip(map(_name, self.gates), gates, strict=True)) | dict(zip(map(_name, self.of), members, strict=True))
-        shut = [name for name, gate in zip(map(_name, self.gates), gates, strict=True) if gate is not None and gate["outcome"] == "wrong"]
+        named = dict(zip(map(member_name, self.gates), gates, strict=True)) | dict(zip(map(member_name, self.of), members, strict=True))
+        shut = [
+            name for name, gate in zip(map(member_name, self.gates), gates, strict=True) if gate is not None and gate["outcome"] == "wrong"
+        ]
         if shut:
             return self._verdict(row, self.gated, f"{shut[0]} is wrong", named)
         for name, said in named.items():
             if said is None or said["outcome"] == "undecided" or (said["outcome"] is None and said["score"] is None):
                 why = "says nothing" if said is None else f"is undecided: {said['reason']}"
                 return scores.verdict(row, self.name, None, f"{name} {why}")
-        found = [_score(said) for said in members if said is not None]
+        found = [score_of(said) for said in members if said is not None]
         weights = self.weights or (1.0,) * len(found)
-        terms = [f"{name} {value:.6g}" for name, value in zip(map(_name, self.of), found, strict=True)]
+        terms = [f"{name} {value:.6g}" for name, value in zip(map(member_name, self.of), found, strict=True)]
         total = math.fsum(weight * value for weight, value in zip(weights, found, strict=True))
         score = {"sum": total, "product": math.prod(found), "min": min(found)}[self.how]
         return self._verdict(row, score, f"{self.how} of {', '.join(terms)}", named)
@@ -109,18 +111,3 @@ class Mix(Strategy):
         if self.threshold is not None:
             return {**made, "outcome": "correct" if score >= self.threshold else "wrong"}
         return made
-
-
-def _name(member: Any) -> str:
-    return str(getattr(member, "name", name_of(type(member))))
-
-
-def _said(member: Any, tables: Tables, engines: Mapping[str, Engine]) -> dict[str, scores.Row]:
-    """completion_id → what a member says of the whole completion."""
-    verdicts = member.verify(tables, engines)
-    whole = verdicts.filter(pc.and_(pc.is_null(verdicts["step"]), pc.is_null(verdicts["rival_id"])))
-    return {row["completion_id"]: row for row in whole.select(["completion_id", "outcome", "score", "reason"]).to_pylist()}
-
-
-def _score(said: scores.Row) -> float:
-    return float(said["score"]) if said["score"] is not None else float(said["outcome"] == "correct")

@@ -19,7 +19,8 @@ from typing import Literal
 import pyarrow as pa
 
 from lib import casting
-from lib.protocols import Engine, Reading, Tables
+from lib.engine_kinds import Reading
+from lib.protocols import Engine, Tables
 from lib.strategy import Strategy
 from lib.verifiers import scores
 from lib.verifiers.steps import MOST_STEPS, steps_of
@@ -34,6 +35,9 @@ class Process(Strategy):
     """The whole's score from the steps'."""
     separator: str = "\n"
     """What stands between steps; pieces of white space alone are none."""
+    ending: str | None = None
+    """What is read after the last step of an answer that stopped by itself, such as `<eos>` for a model trained on whole
+    answers with their end; None: the separator, as after every other step."""
     role: str = "process"
     """Whose engine reads; it needs one over a classification model: engines={"process": Classifier()}."""
     model: str = "previous"
@@ -46,9 +50,7 @@ class Process(Strategy):
         asked = scores.problems_of(tables)
         steps = [self._steps(row) for row in rows]
         readings = [
-            Reading(asked[row["problem_id"]]["messages"], [step + self.separator for step in found])
-            for row, found in zip(rows, steps, strict=True)
-            if found
+            Reading(asked[row["problem_id"]]["messages"], self._parts(row, found)) for row, found in zip(rows, steps, strict=True) if found
         ]
         read = iter(casting.reader_of(engines, self.role, self.model).read(readings, tables.report))
         made: list[scores.Row] = []
@@ -67,6 +69,13 @@ class Process(Strategy):
             return []
         found = steps_of(scores.shown(row["text"]), self.separator)
         return found if len(found) <= MOST_STEPS else []
+
+    def _parts(self, row: scores.Row, steps: Sequence[str]) -> list[str]:
+        """The steps as they are read, each with what follows it."""
+        *before, last = steps
+        stopped = row["finish_reason"] == "stop" and not row["text"].endswith(self.separator)
+        after = self.ending if self.ending is not None and stopped else self.separator
+        return [*(step + self.separator for step in before), last + after]
 
     def _score(self, logits: Sequence[float]) -> float:
         if len(logits) == 1:

@@ -18,7 +18,8 @@ from typing import ClassVar, Literal
 import pyarrow as pa
 
 from lib import casting
-from lib.protocols import Engine, Reading, Tables
+from lib.engine_kinds import Reading
+from lib.protocols import Engine, Tables
 from lib.strategy import Strategy
 from lib.verifiers import scores
 

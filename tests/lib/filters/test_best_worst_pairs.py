@@ -1,5 +1,7 @@
+import pytest
+
 from lib.filters.best_worst_pairs import BestWorstPairs
-from tests.filter_stage import completion, filtered, verdict
+from tests.filter_stage import completion, filtered, token_scores, verdict
 
 
 def scored(**scores):
@@ -25,6 +27,7 @@ def test_more_pairs_are_disjoint_and_respect_the_margin(tmp_path):
     result = filtered(tmp_path / "b", [BestWorstPairs(max_pairs=5, min_margin=0.1)], *rows)
     assert pairs(result) == {(0.9, 0.1), (0.7, 0.3)}
     assert result.dropped == {"r3": "not chosen", "w3": "not chosen"}
+    assert result.stats["score_gap"] == pytest.approx((0.8 + 0.4) / 2)
 
 
 def test_a_problem_without_both_kinds_has_no_pair(tmp_path):
@@ -63,3 +66,11 @@ def test_ties_fall_by_the_seed(tmp_path):
     ]
     assert chosen[0] == chosen[1]
     assert len({frozenset(names) for names in chosen}) > 1
+
+
+def test_each_side_takes_its_own_token_scores_for_its_reference(tmp_path):
+    scores = [token_scores("r1", [-1.0, -2.0]), token_scores("w1", [-3.0, -4.0])]
+    (row,) = filtered(tmp_path / "both", [BestWorstPairs()], *scored(r1=1.0, w1=0.0), token_scores=scores).rows("examples_pair")
+    assert (row["chosen_reference_logprobs"], row["rejected_reference_logprobs"]) == ([-1.0, -2.0], [-3.0, -4.0])
+    (row,) = filtered(tmp_path / "one", [BestWorstPairs()], *scored(r1=1.0, w1=0.0), token_scores=scores[1:]).rows("examples_pair")
+    assert (row["chosen_reference_logprobs"], row["rejected_reference_logprobs"]) == (None, [-3.0, -4.0])

@@ -1,6 +1,6 @@
 from lib.filters.keep_correct import KeepCorrect
 from lib.filters.sft_rows import SftRows
-from tests.filter_stage import completion, filtered, verdict
+from tests.filter_stage import completion, filtered, token_scores, verdict
 
 HINTED = completion("hinted", prompt_ids=[1, 9, 9], completion_ids=[5, 6], parent_id="plain")
 PLAIN = completion("plain", prompt_ids=[1, 2, 3], completion_ids=[4])
@@ -42,3 +42,25 @@ def test_an_example_is_named_by_its_content(tmp_path):
         r["example_id"] for r in runs[1].rows("example_sources") if r["part"] == "whole" and r["completion_id"] == "plain"
     )
     assert own["hinted"] not in parent.values()
+
+
+def test_token_scores_go_with_the_prompt_that_they_were_made_after(tmp_path):
+    scores = [token_scores("hinted", [-1.0, -2.0]), token_scores("plain", [-3.0])]
+    own = filtered(tmp_path / "own", [SftRows()], [HINTED, PLAIN], token_scores=scores).rows("examples_sft")
+    assert sorted(row["reference_logprobs"] for row in own) == [[-3.0], [-1.0, -2.0]]
+    parent = filtered(tmp_path / "parent", [SftRows(prompt="parent")], [HINTED, PLAIN], token_scores=scores).rows("examples_sft")
+    assert {tuple(row["input_ids"]): row["reference_logprobs"] for row in parent} == {(1, 2, 3, 5, 6): None, (1, 2, 3, 4): [-3.0]}
+
+
+def test_scores_of_other_tokens_are_no_reference(tmp_path):
+    (row,) = filtered(tmp_path, [SftRows()], [PLAIN], token_scores=[token_scores("plain", [-1.0, -2.0])]).rows("examples_sft")
+    assert row["reference_logprobs"] is None
+
+
+def test_examples_can_count_alike_whatever_their_length(tmp_path):
+    rows = [completion("a", completion_ids=[3]), completion("b", completion_ids=[3, 4, 5, 6, 7], loss_mask=[1, 1, 1, 0, 0])]
+    weights = {
+        row["input_ids"][-1]: row["weight"] for row in filtered(tmp_path / "a", [SftRows(weigh="examples")], rows).rows("examples_sft")
+    }
+    assert weights == {3: 2.0, 7: 2 / 3}  # 1 and 3 labelled tokens, 2 in the mean
+    assert {row["weight"] for row in filtered(tmp_path / "b", [SftRows()], rows).rows("examples_sft")} == {1.0}

@@ -145,3 +145,14 @@ def test_a_sequence_longer_than_the_model_is_undecided_and_the_others_are_scored
     assert made[0]["outcome"] == "undecided"
     assert "pass the model's 128 positions" in made[0]["reason"]
     assert made[1]["score"] < 0
+
+
+def test_one_turn_can_be_scored_alone():
+    engine = scripted(("q", ("ab",)))
+    given = tables(engine, ["ab", "ab"])
+    rows = given.completions.to_pylist()
+    rows[1]["turn"] = 1
+    given = Tables(given.problems, records.COMPLETIONS.table(rows))
+    assert [row["completion_id"] for row in scores(Likelihood(turn=0), given, engine)] == ["c0"]
+    assert [row["completion_id"] for row in scores(Likelihood(turn=1), given, engine)] == ["c1"]
+    assert Likelihood(turn=1).verify_tokens(given, {"policy": engine})[1]["completion_id"].to_pylist() == ["c1"]

@@ -15,9 +15,9 @@ def group(texts, name="g", **fields):
     return Tables(records.PROBLEMS.table([problem("p")]), records.COMPLETIONS.table(made))
 
 
-def votes(tables):
-    made = Majority().verify(tables, {})
-    assert made.num_rows == Majority().owes(tables)
+def votes(tables, **settings):
+    made = Majority(**settings).verify(tables, {})
+    assert made.num_rows == Majority(**settings).owes(tables)
     return [(row["outcome"], row["score"]) for row in made.to_pylist()]
 
 
@@ -56,6 +56,19 @@ def test_a_number_in_a_thought_that_was_cut_off_is_no_vote():
     assert votes(Tables(records.PROBLEMS.table([problem("p")]), records.COMPLETIONS.table(made))) == [("wrong", 0)] * 2 + [
         ("correct", 1 / 3)
     ]
+
+
+def test_a_vote_on_texts_tells_ways_to_one_value_apart():
+    tables = group(["8+1=9;9*5=45", "9*5=45", "9*5=45 ", "8*5=40;40+5=45"])
+    assert votes(tables, by="text") == [("wrong", 0.25), ("correct", 0.5), ("correct", 0.5), ("wrong", 0.25)]
+    assert votes(tables) == [("correct", 1.0)] * 4
+
+
+def test_by_text_an_empty_one_and_one_cut_off_are_no_votes():
+    rows = group(["", "1+1=2"]).completions.to_pylist()
+    rows += [dict(row, completion_id="cut") for row in group(["1+1=2"], finish_reason="length").completions.to_pylist()]
+    tables = Tables(records.PROBLEMS.table([problem("p")]), records.COMPLETIONS.table(rows))
+    assert votes(tables, by="text") == [("wrong", 0), ("correct", 1 / 3), ("wrong", 0)]
 
 
 def test_groups_do_not_mix():

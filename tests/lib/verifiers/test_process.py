@@ -5,8 +5,9 @@ import math
 import pytest
 
 from lib import records
+from lib.engine_kinds import Reading
 from lib.engines.classifier import Classifier
-from lib.protocols import Machine, Reading, Tables, silent
+from lib.protocols import Machine, Tables, silent
 from lib.verifiers.process import Process
 from lib.verifiers.steps import MOST_STEPS
 from tests.filter_stage import completion, problem
@@ -73,3 +74,18 @@ def test_completions_keep_their_own_steps(engine):
     expected = [row["score"] for rows in alone for row in rows]
     assert [row["score"] for row in together] == pytest.approx(expected, abs=1e-5)
     assert [row["completion_id"] for row in together] == ["c0"] * 2 + ["c1"] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "last"),
+    [("8+1=9;9*5=45", "stop", "9*5=45<eos>"), ("8+1=9;9*5=45", "length", "9*5=45;"), ("8+1=9;9*5=45;", "stop", "9*5=45;")],
+)
+def test_the_last_step_of_a_finished_answer_can_be_read_with_its_end(engine, text, finish, last):
+    whole, *_ = judged(Process(separator=";", ending="<eos>", aggregate="last"), tables(text, finish_reason=finish), engine)
+    (logits,) = engine.read([Reading(QUESTION, ["8+1=9;", last])], silent)
+    assert whole["score"] == pytest.approx(1 / (1 + math.exp(logits[-1][0] - logits[-1][1])), abs=1e-5)
+
+
+def test_an_end_is_read_as_the_token_that_ends_a_text(engine):
+    with_end, without = (engine.read([Reading(QUESTION, ["8+1=9" + end])], silent) for end in ("<eos>", ""))
+    assert with_end != without

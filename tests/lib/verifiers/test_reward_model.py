@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from lib import records
+from lib.engine_kinds import Reading
 from lib.engines.classifier import Classifier
 from lib.engines.scripted import Scripted
 from lib.errors import UnknownName, UserError
-from lib.protocols import Machine, Reading, Tables, silent
+from lib.protocols import Machine, Tables, silent
 from lib.verifiers.reward_model import RewardModel
 from tests.filter_stage import completion, problem
 from tests.tiny_models import classifier
