@@ -7,7 +7,7 @@ cluster and every formula below is over problems.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -34,6 +34,37 @@ def standard_error(values: Sequence[float]) -> float | None:
         return None
     mean = math.fsum(values) / n
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
+
+
+def ratio_error(parts: Sequence[tuple[float, float]]) -> float | None:
+    """Standard error of Σ a / Σ b over problems with (a, b), by the delta method; None below two or where Σ b is 0.
+
+    It is that of the mean of (a - R b) / mean b, with R the ratio (Cochran 1977, chapter 6).
+    """
+    below = math.fsum(b for _, b in parts)
+    if not below:
+        return None
+    ratio, mean = math.fsum(a for a, _ in parts) / below, below / len(parts)
+    return standard_error([(a - ratio * b) / mean for a, b in parts])
+
+
+def jackknife_error(groups: Sequence[NDArray[np.float64]], statistic: Callable[[NDArray[np.float64]], float | None]) -> float | None:
+    """Standard error of a statistic of pooled rows, by leaving out one group (problem) at a time (Efron and Tibshirani 1993, chapter 11).
+
+    sqrt((n - 1) / n Σ (θ_(-i) - mean)²) over n groups of rows (m_i, columns); None below two groups, or where leaving one
+    out leaves no value.
+    """
+    n = len(groups)
+    if n < 2:
+        return None
+    rows = np.concatenate(groups)
+    ends = np.cumsum([len(group) for group in groups])
+    found = [statistic(np.concatenate([rows[: end - len(group)], rows[end:]])) for end, group in zip(ends, groups, strict=True)]
+    values = [value for value in found if value is not None]
+    if len(values) < n:
+        return None
+    mean = math.fsum(values) / n
+    return math.sqrt((n - 1) / n * math.fsum((value - mean) ** 2 for value in values))
 
 
 def bootstrap_means(differences: Sequence[float], seed: int, draws: int = 10_000) -> NDArray[np.float64]:

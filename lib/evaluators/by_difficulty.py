@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lib.evaluators.tally import mean_row, tallies
+from lib.evaluators.figures import Figures
+from lib.evaluators.measuring import Measuring
+from lib.evaluators.tally import tallies
 from lib.protocols import Evaluated, Tables
 from lib.samplers.independent import Independent
-from lib.strategy import AnyStrategy, Strategy
+from lib.strategy import AnyStrategy
 
 
-class ByDifficulty(Strategy):
+class ByDifficulty(Measuring):
     """pass_at_1 for each difficulty (slice `difficulty=3`) and each category (slice `category=algebra`).
 
     Problems without a decided completion are left out, as are slices without such a problem. No values per problem:
@@ -19,14 +21,15 @@ class ByDifficulty(Strategy):
 
     sampler: AnyStrategy = Independent(n=8, temperature=1.0)
     """Where the completions come from."""
-    verifiers: tuple[AnyStrategy, ...] = ()
-    """Who judges them; empty: the problem set's own."""
 
     def evaluate(self, tables: Tables) -> Evaluated:
-        slices: dict[str, list[float]] = defaultdict(list)
+        slices: dict[str, dict[str, float]] = defaultdict(dict)
         for tally in tallies(tables):
             if tally.decided and tally.difficulty is not None:
-                slices[f"difficulty={tally.difficulty:g}"].append(tally.pass_at(1))
+                slices[f"difficulty={tally.difficulty:g}"][tally.problem_id] = tally.pass_at(1)
             if tally.decided and tally.category is not None:
-                slices[f"category={tally.category}"].append(tally.pass_at(1))
-        return Evaluated([row for name in sorted(slices) for row in mean_row("ByDifficulty", "pass_at_1", slices[name], name)], [])
+                slices[f"category={tally.category}"][tally.problem_id] = tally.pass_at(1)
+        figures = Figures(self)
+        for name in sorted(slices):
+            figures.mean_of("pass_at_1", slices[name], name)
+        return figures.evaluated()

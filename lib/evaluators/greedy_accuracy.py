@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from lib.evaluators.tally import mean_row, share_row, tallies
+from collections.abc import Iterable
+
+from lib.evaluators.figures import Figures
+from lib.evaluators.measuring import Measuring
+from lib.evaluators.tally import tallies
 from lib.protocols import Evaluated, Tables
 from lib.samplers.independent import Independent
-from lib.strategy import AnyStrategy, Strategy
+from lib.strategy import AnyStrategy
 
 
-class GreedyAccuracy(Strategy):
+class GreedyAccuracy(Measuring):
     """Share of problems whose greedy completion is correct, over those where it is decided."""
 
     sampler: AnyStrategy = Independent(n=1, temperature=0.0)
     """Where the completions come from."""
-    verifiers: tuple[AnyStrategy, ...] = ()
-    """Who judges them; empty: the problem set's own."""
 
     def evaluate(self, tables: Tables) -> Evaluated:
         found = tallies(tables)
         drawn = sum(t.drawn for t in found)
-        values = {t.problem_id: t.pass_at(1) for t in found if t.decided}
-        metrics = [
-            *mean_row("GreedyAccuracy", "greedy_accuracy", list(values.values())),
-            *share_row("GreedyAccuracy", "undecided_share", drawn - sum(t.decided for t in found), drawn),
-        ]
-        row = {"evaluator": "GreedyAccuracy", "metric": "greedy_accuracy"}
-        return Evaluated(metrics, [{**row, "problem_id": name, "value": value} for name, value in values.items()])
+        figures = Figures(self)
+        figures.mean("greedy_accuracy", {t.problem_id: t.pass_at(1) for t in found if t.decided})
+        figures.share("undecided_share", drawn - sum(t.decided for t in found), drawn)
+        return figures.evaluated()
+
+    def _per_problem(self) -> Iterable[str]:
+        return ("greedy_accuracy",)

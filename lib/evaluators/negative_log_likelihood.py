@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import Any
+from collections.abc import Iterable
 
-from lib.evaluators.tally import mean_row
+from lib.evaluators.figures import Figures
+from lib.evaluators.judged import scores
+from lib.evaluators.measuring import Measuring
+from lib.outcomes import outcomes
 from lib.protocols import Evaluated, Tables
-from lib.strategy import AnyStrategy, Strategy
+from lib.strategy import AnyStrategy
 from lib.verifiers.answer import Answer
 from lib.verifiers.likelihood import Likelihood
 
 
-class NegativeLogLikelihood(Strategy):
+class NegativeLogLikelihood(Measuring):
     """Mean over problems, with its standard error; a problem without such completions is left out and `n` says so."""
 
     sampler: AnyStrategy
@@ -30,32 +33,21 @@ class NegativeLogLikelihood(Strategy):
     """The name of the likelihood's verdicts."""
 
     def evaluate(self, tables: Tables) -> Evaluated:
-        metrics: list[dict[str, Any]] = []
-        items: list[dict[str, Any]] = []
+        figures = Figures(self)
         for outcome in ("correct", "wrong"):
-            metric = f"nll_{outcome}"
-            means = {problem: -math.fsum(scores) / len(scores) for problem, scores in sorted(self._scores(tables, outcome).items())}
-            metrics += mean_row("NegativeLogLikelihood", metric, list(means.values()))
-            items += [
-                {"evaluator": "NegativeLogLikelihood", "metric": metric, "problem_id": problem, "value": value}
-                for problem, value in means.items()
-            ]
-        return Evaluated(metrics, items)
+            found = sorted(self._scores(tables, outcome).items())
+            figures.mean(f"nll_{outcome}", {problem: -math.fsum(own) / len(own) for problem, own in found})
+        return figures.evaluated()
+
+    def _per_problem(self) -> Iterable[str]:
+        return ("nll_correct", "nll_wrong")
 
     def _scores(self, tables: Tables, outcome: str) -> dict[str, list[float]]:
         """Problem → log-probabilities per token of its completions with this outcome, in order of completion_id."""
-        scored: dict[str, float] = {}
-        judged: dict[str, set[str]] = defaultdict(set)
-        columns = (tables.verdicts[name].to_pylist() for name in ("completion_id", "verifier", "outcome", "score"))
-        for completion, verifier, said, score in zip(*columns, strict=True):
-            if verifier == self.likelihood:
-                if score is not None:
-                    scored[completion] = score
-            elif said is not None:
-                judged[completion].add(said)
+        scored, said = scores(tables, self.likelihood), outcomes(tables, (self.likelihood,))
         found: dict[str, list[float]] = defaultdict(list)
         ids = zip(*(tables.completions[name].to_pylist() for name in ("completion_id", "problem_id")), strict=True)
         for completion, problem in sorted(ids):
-            if completion in scored and judged[completion] == {outcome}:
+            if completion in scored and said[completion] == outcome:
                 found[problem].append(scored[completion])
         return found

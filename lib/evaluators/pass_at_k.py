@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import Field, model_validator
 
 from lib.errors import UserError
-from lib.evaluators.tally import Tally, mean_row, share_row, tallies
+from lib.evaluators.figures import Figures
+from lib.evaluators.measuring import Measuring
+from lib.evaluators.tally import tallies
 from lib.protocols import Evaluated, Tables
 from lib.samplers.independent import Independent
-from lib.strategy import AnyStrategy, Strategy
+from lib.strategy import AnyStrategy
 
 
-class PassAtK(Strategy):
+class PassAtK(Measuring):
     """Share of problems that k samples would solve, for each k, with its standard error over problems.
 
     Undecided completions are not counted among the n; a problem with fewer than k decided ones is left out of
@@ -23,8 +27,6 @@ class PassAtK(Strategy):
     """Numbers of samples."""
     sampler: AnyStrategy = Independent(n=8, temperature=1.0)
     """Where the completions come from."""
-    verifiers: tuple[AnyStrategy, ...] = ()
-    """Who judges them; empty: the problem set's own."""
 
     @model_validator(mode="after")
     def _has_enough_samples(self) -> PassAtK:
@@ -37,21 +39,16 @@ class PassAtK(Strategy):
     def evaluate(self, tables: Tables) -> Evaluated:
         found = tallies(tables)
         drawn = sum(t.drawn for t in found)
-        metrics = [
-            *share_row("PassAtK", "undecided_share", drawn - sum(t.decided for t in found), drawn),
-            *share_row("PassAtK", "truncated_share", sum(t.cut_off for t in found), drawn),
-            *share_row("PassAtK", "mean_tokens", sum(t.tokens for t in found), drawn),
-        ]
-        items = []
-        per_problem = {f"pass_at_{k}": _enough(found, k) for k in self.k}
-        for metric, values in per_problem.items():
-            metrics += share_row("PassAtK", f"{metric}_left_out", len(found) - len(values), len(found))
-        per_problem["distinct_correct"] = {t.problem_id: float(t.distinct_correct) for t in found}
-        for metric, values in per_problem.items():
-            metrics += mean_row("PassAtK", metric, list(values.values()))
-            items += [{"evaluator": "PassAtK", "metric": metric, "problem_id": name, "value": value} for name, value in values.items()]
-        return Evaluated(metrics, items)
+        figures = Figures(self)
+        figures.share("undecided_share", drawn - sum(t.decided for t in found), drawn)
+        figures.share("truncated_share", sum(t.cut_off for t in found), drawn)
+        figures.share("mean_tokens", sum(t.tokens for t in found), drawn)
+        for k in self.k:
+            values = {t.problem_id: t.pass_at(k) for t in found if t.decided >= k}
+            figures.share(f"pass_at_{k}_left_out", len(found) - len(values), len(found))
+            figures.mean(f"pass_at_{k}", values)
+        figures.mean("distinct_correct", {t.problem_id: float(t.distinct_correct) for t in found})
+        return figures.evaluated()
 
-
-def _enough(found: list[Tally], k: int) -> dict[str, float]:
-    return {t.problem_id: t.pass_at(k) for t in found if t.decided >= k}
+    def _per_problem(self) -> Iterable[str]:
+        return (*(f"pass_at_{k}" for k in self.k), "distinct_correct")

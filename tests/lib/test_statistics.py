@@ -1,9 +1,18 @@
 import math
 import random
 
+import numpy as np
 import pytest
 
-from lib.statistics import mcnemar_exact, minimum_detectable_effect, paired_bootstrap, standard_error, wilson
+from lib.statistics import (
+    jackknife_error,
+    mcnemar_exact,
+    minimum_detectable_effect,
+    paired_bootstrap,
+    ratio_error,
+    standard_error,
+    wilson,
+)
 
 
 def test_standard_error_of_a_share_is_the_binomial_one_with_divisor_n_minus_1():
@@ -53,3 +62,20 @@ def test_the_detectable_effect_is_found_with_its_power():
         found += sum(sample) / 200 > 1.644854 * standard_error(sample)
     assert 0.74 < found / 1000 < 0.86
     assert minimum_detectable_effect([0.5]) is None
+
+
+def test_a_ratios_error_is_that_of_its_linear_part():
+    # R = 6/10; (a - R b) / mean b = (1 - 1.2) / 2.5, …; by hand
+    parts = [(1.0, 2.0), (2.0, 3.0), (0.0, 1.0), (3.0, 4.0)]
+    residuals = [(a - 0.6 * b) / 2.5 for a, b in parts]
+    assert ratio_error(parts) == pytest.approx((sum(r * r for r in residuals) / 3 / 4) ** 0.5)
+    assert ratio_error([(0.0, 0.0), (0.0, 0.0)]) is None
+    assert ratio_error([(1.0, 2.0)]) is None
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    values = [1.0, 4.0, 2.0, 9.0]
+    groups = [np.array([[value]]) for value in values]
+    assert jackknife_error(groups, lambda rows: float(rows.mean())) == pytest.approx(standard_error(values))
+    assert jackknife_error(groups[:1], lambda rows: float(rows.mean())) is None
+    assert jackknife_error(groups, lambda rows: None) is None

@@ -11,10 +11,11 @@ from tests.filter_stage import completion, problem, verdict
 LEARNT = {"a0": ("correct", -1.0), "a1": ("correct", -2.0), "a2": ("wrong", -5.0), "b0": ("correct", -3.0), "c0": ("wrong", -4.0)}
 
 
-def measured(said):
+def measured(said, *more):
     completions = [completion(name, name[0], text=name) for name in said]
     verdicts = [verdict(name, outcome) for name, (outcome, _) in said.items()]
     verdicts += [{**verdict(name, None), "verifier": "likelihood", "score": score} for name, (_, score) in said.items()]
+    verdicts += more
     tables = Tables(
         records.PROBLEMS.table([problem(name) for name in "abc"]), records.COMPLETIONS.table(completions), records.VERDICTS.table(verdicts)
     )
@@ -44,3 +45,8 @@ def test_what_is_undecided_or_was_not_scored_counts_on_neither_side():
 
 def test_nothing_to_score_gives_no_figure():
     assert measured({}).metrics == []
+
+
+def test_verdicts_on_single_steps_are_none_on_the_whole():
+    steps = [verdict("a0", "wrong", "judge", step=1), verdict("a0", None, "likelihood", step=1, score=-9.0)]
+    assert values(measured(LEARNT, *steps)) == values(measured(LEARNT))
