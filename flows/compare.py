@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from prefect import flow, task
@@ -13,40 +14,43 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows import terminal
 from lib.errors import RoundhouseError
 
 GRACE_SECONDS = 30.0
 """How long a campaign that was told to stop may take; killed, it would continue as well."""
 
 
-def compare(campaigns: dict[str, list[str]], jobs: int) -> None:
+def compare(name: str, campaigns: Mapping[str, list[str]], jobs: int) -> dict[str, str]:
     """Run `improve NAME WORDS` for each campaign, at most `jobs` at once; what they share is made once, whoever comes first.
 
-    The first failure is raised when all have ended; an interrupt ends them all.
+    Returns those that failed with the reason; each is told at once, and costs the others nothing. An interrupt ends them all.
     """
     children = Children()
+    failed: dict[str, str] = {}
 
-    @task(task_run_name="{name}", cache_policy=NO_CACHE)
-    def run_campaign(name: str) -> None:
-        status, said = children.run(["improve", name, "--wait", "--json", *campaigns[name]])
+    @task(task_run_name="{campaign}", cache_policy=NO_CACHE)
+    def run_campaign(campaign: str) -> None:
+        status, said = children.run(["improve", campaign, "--wait", "--json", *campaigns[campaign]])
         if status:
-            raise RoundhouseError(f"campaign '{name}' ended with status {status}: {said}")
+            failed[campaign] = said
+            terminal.errors.print(f"roundhouse: campaign '{campaign}' failed, and the others go on: {said}", markup=False, soft_wrap=True)
+            raise RoundhouseError(f"campaign '{campaign}' ended with status {status}: {said}")
 
-    @flow(name="compare", task_runner=ThreadPoolTaskRunner(max_workers=jobs))
-    def run_campaigns(names: list[str]) -> None:
+    @flow(name="compare", flow_run_name=name, task_runner=ThreadPoolTaskRunner(max_workers=jobs))
+    def run_campaigns(names: list[str]) -> dict[str, str]:
         running = [run_campaign.submit(name) for name in names]
         try:
             wait(running)
         finally:
             children.end()  # an interrupt comes here, before Prefect waits for the threads that wait for the children
-        for future in running:
-            future.result()
+        return failed
 
-    run_campaigns(list(campaigns))
+    return run_campaigns(list(campaigns))
 
 
 class Children:
-    """The processes of one comparison, which end with it."""
+    """The processes of one comparison, which end with it, even where it is killed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -60,7 +64,7 @@ class Children:
             if self._is_over:
                 raise RoundhouseError("the comparison was stopped")
             child = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", *words],
+                [sys.executable, "-m", "flows.following", str(os.getpid()), *words],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -69,6 +73,8 @@ class Children:
             )
             self._running.append(child)
         _, stderr = child.communicate()
+        if self._is_over:
+            raise RoundhouseError("the comparison was stopped")
         said = [line for line in stderr.splitlines() if line.strip()]
         return child.returncode, said[-1].removeprefix("roundhouse: ") if said else "without a word"
 

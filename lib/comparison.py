@@ -1,4 +1,4 @@
-"""Campaigns side by side: their figures on the test split, and paired differences over the same problems."""
+"""How the models of a campaign stand on a split, and one against another over the same problems."""
 
 from __future__ import annotations
 
@@ -79,19 +79,3 @@ def difference(new: Standing, old: Standing, metric: str, what: str, seed: int =
     gaps = [mine[p] - theirs[p] for p in shared]
     low, high = paired_bootstrap(gaps, seed)
     return Difference(what, metric, math.fsum(gaps) / len(gaps), low, high, len(gaps))
-
-
-def differences(home: Home, names: list[str]) -> list[Difference]:
-    """In METRICS, of the first campaign: its champion against its own base, then against every other campaign's champion."""
-    all_found = {name: standings(home, name) for name in names}
-    first = all_found[names[0]]
-    rows = []
-    for metric in METRICS:
-        if metric not in champion_of(first).items:
-            continue
-        rows.append(difference(champion_of(first), first[0], metric, f"{names[0]} − base"))
-        for other in names[1:]:
-            against = champion_of(all_found[other])
-            if metric in against.items:
-                rows.append(difference(champion_of(first), against, metric, f"{names[0]} − {other}"))
-    return rows

@@ -1,4 +1,4 @@
-"""Campaigns side by side, over a home that the store's own writers made."""
+"""Models of a campaign on the test split, over a home that the store's own writers made."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_a_round_without_test_figures_is_left_out(small: SmallHome):
     measured(small, 1, [1.0, 0.5, 0.5, 1.0])
     found = comparison.standings(small.home, "demo")
     assert [(standing.round, standing.metrics["pass_at_1"][0]) for standing in found] == [(0, 0.25), (1, 0.75)]
-    (difference,) = comparison.differences(small.home, ["demo"])
+    difference = comparison.difference(comparison.champion_of(found), found[0], "pass_at_1", "demo − base")
     assert (difference.what, difference.difference, difference.n) == ("demo − base", 0.5, 4)
 
 
