@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+METRICS = ("pass_at_1", "pass_at_8", "greedy_accuracy")
 RECIPES = "expert_iteration,warm_only,no_filter"
 QUICK = ["--count", "60", "--held-out", "20", "--warm-steps", "20", "--set", "trainer.steps=5"]
 
@@ -49,7 +50,7 @@ def main() -> None:
 def compared(home: Path, seed: int, options: list[str]) -> dict[str, Any]:
     """What `roundhouse compare --json` says of one seed, and the seconds it took this time."""
     started = time.perf_counter()
-    words = ["compare", "--recipes", RECIPES, "--name", f"seed{seed}", "--seed", str(seed), "--json", *options]
+    words = ["compare", "--recipes", RECIPES, "--name", f"seed{seed}", "--seed", str(seed), "--seeds", "1", "--json", *options]
     said = subprocess.run(
         [sys.executable, "-m", "flows.cli", *words],
         env={**os.environ, "ROUNDHOUSE_HOME": str(home)},
@@ -63,18 +64,16 @@ def compared(home: Path, seed: int, options: list[str]) -> dict[str, Any]:
 
 def report(found: dict[int, dict[str, Any]]) -> None:
     """Two markdown tables: test figures, and paired differences."""
-    print("\n| seed | campaign | model | pass@1 | pass@8 | greedy |\n|---|---|---|---|---|---|")
+    print("\n| seed | model | pass@1 | pass@8 | greedy |\n|---|---|---|---|---|")
     for seed, values in found.items():
-        for row in values["test"]:
-            model = f"round {row['round']}" if row["round"] else "base"
-            figures = (row["figures"][metric] for metric in ("pass_at_1", "pass_at_8", "greedy_accuracy"))
-            cells = (row["campaign"].partition("-")[2], model, *(f"{found['value']:.3f} ± {found['stderr']:.3f}" for found in figures))
-            print(f"| {seed} | " + " | ".join(cells) + " |")
+        for recipe in dict.fromkeys(row["recipe"] for row in values["test"]):
+            figures = {row["metric"]: f"{row['value']:.3f} ± {row['stderr']:.3f}" for row in values["test"] if row["recipe"] == recipe}
+            print(f"| {seed} | {recipe} | " + " | ".join(figures[metric] for metric in METRICS) + " |")
     print("\n| seed | difference | metric | value | 95 % from | to | problems |\n|---|---|---|---|---|---|---|")
     for seed, values in found.items():
         for row in values["differences"]:
-            numbers = (f"{row[name]:+.3f}" for name in ("difference", "low", "high"))
-            print(f"| {seed} | {row['what']} | {row['metric']} | " + " | ".join(numbers) + f" | {row['n']} |")
+            numbers = ("" if row[name] is None else f"{row[name]:+.3f}" for name in ("difference", "low", "high"))
+            print(f"| {seed} | {row['new']} − {row['old']} | {row['metric']} | " + " | ".join(numbers) + f" | {row['problems']} |")
 
 
 def same(home: Path, seed: int, options: list[str]) -> bool:

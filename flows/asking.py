@@ -31,6 +31,7 @@ class Asked:
     attempts: int | None = None
     numbers: int | None = None
     same_problems: bool = False
+    warm_start: str | None = None
 
     @property
     def campaign(self) -> str:
@@ -77,6 +78,7 @@ class Asked:
             "problems": self.problems,
             "counts": {**({"train": self.count} if self.count else {}), **held_out},
             "warm_start": {"trainer.steps": str(self.warm_steps)} if self.warm_steps else {},
+            "warm_recipe": self.warm_start,
             "rounds": self.rounds,
             "attempts": self.attempts,
             "fresh": not self.same_problems,
@@ -94,6 +96,7 @@ class Asked:
             "count": self.count,
             "held-out": self.held_out,
             "warm-steps": self.warm_steps,
+            "warm-start": self.warm_start,
             "attempts": self.attempts,
             "numbers": self.numbers,
             "same-problems": self.same_problems or None,

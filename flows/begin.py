@@ -48,11 +48,11 @@ def _open(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Stra
     exclude: tuple[str, ...] = ()
     replay: dict[str, tuple[str, ...]] = {}
     if opening.model is None:
-        record = warm_start(folder.name, opening, source, shop)
+        record = warm_start(folder.name, opening, source, shop, recipe)
         folder.write_base(record)
         base = record.made["policy"]
-        exclude = tuple(record.stages["main/sample"]["read"]["problems"])
-        replay = {"base": tuple(record.stages["main/filter"]["made"]["examples_sft"])}
+        exclude = tuple(dict.fromkeys(ref for stage in record.stages.values() for ref in stage["read"].get("problems", ())))
+        replay = {"base": _last_learned(record)}
     else:
         base = adopt(opening.model, folder.name, shop)
     folder.create(
@@ -62,7 +62,7 @@ def _open(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Stra
             recipe=recipe.dump(),
             seed=opening.seed,
             problems=ProblemPlan(settings, opening.counted(source), 0, exclude, opening.fresh),
-            base={"policy": base},
+            base=dict.fromkeys(["policy", *recipe.trained_roles], base),
             replay=replay,
             external=_external(folder.name, recipe, shop),
             rounds=opening.rounds,
@@ -70,6 +70,12 @@ def _open(folder: CampaignFolder, opening: Opening, recipe: Recipe, source: Stra
             opening=opened.record(opening),
         )
     )
+
+
+def _last_learned(record: RoundRecord) -> tuple[str, ...]:
+    """The examples that the last training of a warm start learned from."""
+    learned = [stage["learned"]["examples"] for stage in record.stages.values() if stage["verb"] == "train"]
+    return tuple(learned[-1])
 
 
 def _external(campaign: str, recipe: Recipe, shop: Workshop) -> dict[str, dict[str, str]]:
@@ -80,15 +86,15 @@ def _external(campaign: str, recipe: Recipe, shop: Workshop) -> dict[str, dict[s
     return found
 
 
-def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop) -> RoundRecord:
-    """The built-in model: initialised from the seed, then one pass of the warm_start recipe over worked solutions."""
+def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop, recipe: Recipe | None = None) -> RoundRecord:
+    """The built-in model: initialised from the seed, then one pass of the recipe of its warm start over worked solutions."""
     start = initialise(campaign, SmallLlama(), opening.seed, shop)
     problems = draw(ProblemPlan(source.model_dump(mode="json"), {"train": WARM_PROBLEMS}), "train", campaign, shop)
-    recipe = opening.warm_recipe(source)
+    warm = opening.warm_start_of(source, recipe)
     models = {"base": {"policy": start}, "previous": {"policy": start}}
-    ground = Ground(Label(campaign, 0, "", ""), opening.seed, recipe.dump()["engine"], problems, (), models, {}, {})
+    ground = Ground(Label(campaign, 0, "", ""), opening.seed, warm.dump()["engine"], problems, (), models, {}, {})
     record = RoundRecord(campaign, 0, 1, state="accepted", start={"policy": start})
-    run_phases(recipe, ground, record, shop, lambda _: None)
+    run_phases(warm, ground, record, shop, lambda _: None)
     return record
 
 

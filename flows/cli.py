@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from flows import cli_auditing, cli_giving, cli_looking, cli_reporting, cli_scheduling
+from flows import cli_auditing, cli_comparing, cli_giving, cli_looking, cli_reporting, cli_scheduling
 from flows.options import (
     SEED,
     AsJson,
+    BudgetLoopTokens,
     BudgetSeconds,
     BudgetTokens,
     Count,
@@ -26,6 +27,7 @@ from flows.options import (
     RoundSettings,
     Settings,
     Wait,
+    WarmStart,
 )
 
 app = typer.Typer(
@@ -37,6 +39,7 @@ app = typer.Typer(
 )
 models = typer.Typer(name="model", help="Models: make the built-in one.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models)
+app.add_typer(cli_comparing.app)
 app.add_typer(cli_scheduling.app)
 app.add_typer(cli_looking.app)
 app.add_typer(cli_auditing.app)
@@ -56,11 +59,13 @@ def improve(
     count: Count = None,
     held_out: HeldOut = None,
     warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
+    warm_start: WarmStart = None,
     attempts: Annotated[int | None, typer.Option(help="How often a rejected round is tried.", min=1)] = None,
     numbers: Numbers = None,
     same_problems: Annotated[bool, typer.Option("--same-problems", help="Train every round on the same problems.")] = False,
     budget_seconds: BudgetSeconds = None,
     budget_tokens: BudgetTokens = None,
+    budget_loop_tokens: BudgetLoopTokens = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would run, and what it would cost; run nothing.")] = False,
     remake: Annotated[bool, typer.Option("--remake", help="Make lost results again even where they will differ.")] = False,
     wait: Wait = False,
@@ -71,63 +76,27 @@ def improve(
     from flows.asking import Asked
 
     asked = Asked(
-        name, recipe, settings or [], rounds, seed, model, problems, count, held_out, warm_steps, attempts, numbers, same_problems
+        name,
+        recipe,
+        settings or [],
+        rounds,
+        seed,
+        model,
+        problems,
+        count,
+        held_out,
+        warm_steps,
+        attempts,
+        numbers,
+        same_problems,
+        warm_start,
     )
     if plan:
         planning.plan(asked, as_json)
     else:
         from lib.budget import Budget
 
-        running.improve(asked, Budget(budget_seconds, budget_tokens), wait=wait, remake=remake, as_json=as_json)
-
-
-@app.command()
-def compare(
-    recipes: Annotated[str, typer.Option(help="Recipes to compare, the one of interest first: expert_iteration,warm_only.")],
-    name: Annotated[str, typer.Option(help="What the campaigns' names begin with.")] = "compare",
-    rounds: Annotated[int, typer.Option(help="Rounds of each.", min=0)] = 3,
-    seed: Annotated[int, typer.Option(help=f"{SEED}, of each.")] = 0,
-    settings: Settings = None,
-    model: Model = None,
-    problems: Problems = None,
-    count: Count = None,
-    held_out: HeldOut = None,
-    warm_steps: Annotated[int | None, typer.Option(help="Training steps of the built-in model's warm start.", min=1)] = None,
-    numbers: Numbers = None,
-    jobs: Annotated[int | None, typer.Option(help="Campaigns at once; as many as cores unless given.", min=1)] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run several recipes from one base model, side by side, and set their test figures against each other."""
-    from pathlib import Path
-
-    from flows import running
-    from flows.asking import Asked
-
-    each = [
-        Asked(
-            name=f"{name}-{Path(recipe).stem}",
-            recipe=recipe,
-            settings=settings or [],
-            rounds=rounds,
-            seed=seed,
-            model=model,
-            problems=problems,
-            count=count,
-            held_out=held_out,
-            warm_steps=warm_steps,
-            numbers=numbers,
-        )
-        for recipe in recipes.split(",")
-    ]
-    running.compare(each, jobs, as_json)
-
-
-@app.command()
-def demo(seed: Annotated[int, typer.Option(help=f"{SEED}.")] = 0, as_json: AsJson = False) -> None:
-    """Watch a small model get better in three rounds, beside a control that only trains longer."""
-    from flows import running
-
-    running.demo(seed, as_json)
+        running.improve(asked, Budget(budget_seconds, budget_tokens, budget_loop_tokens), wait=wait, remake=remake, as_json=as_json)
 
 
 @app.command()
@@ -185,13 +154,14 @@ def model_new(
     out: Annotated[str, typer.Argument(help="The folder to write it to.")],
     seed: Annotated[int, typer.Option(help="Its seed.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Steps of its warm start; 1400 unless given.", min=1)] = None,
+    warm_start: WarmStart = None,
     text: Annotated[bool, typer.Option("--text", help="One of a million random weights that reads any text, byte by byte.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build and warm-start the built-in model, and copy it to a folder."""
     from flows import running
 
-    running.model_new(out, seed, steps, text=text, as_json=as_json)
+    running.model_new(out, seed, steps, warm_start, text=text, as_json=as_json)
 
 
 END_SECONDS = 30.0

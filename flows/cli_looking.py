@@ -37,11 +37,14 @@ def explain(
 
 
 @app.command()
-def recipes(as_json: AsJson = False) -> None:
-    """List the recipes that come with roundhouse."""
-    from flows import showing
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="One recipe, or a Python file with RECIPE; all unless given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the recipes that come with roundhouse, or show one with what it needs and every setting."""
+    from flows import recipes_shown
 
-    showing.recipes(as_json)
+    recipes_shown.recipes_shown(name, as_json)
 
 
 @app.command()

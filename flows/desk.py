@@ -99,6 +99,13 @@ class Desk:
         """The recipe that a round runs: the campaign's, with what a rerun changed for it."""
         return Recipe.model_validate(applied(self.campaign, record.overrides).recipe)
 
+    def begun(self, ground: Ground, supersedes: str, changes: dict[str, str]) -> RoundRecord:
+        """The record of an attempt that begins now, with the models that it stands on."""
+        label, start = ground.label, dict(ground.models["previous"])
+        record = RoundRecord(label.campaign, label.round, label.attempt, start=start, supersedes=supersedes, overrides=changes)
+        record.besides = campaigns.besides(self.recipe_of(record).dump(), ground.models)
+        return record
+
     def first(self, record: RoundRecord) -> RoundRecord:
         """Round 0, which later rounds are held against; a round that has none before it stands for itself."""
         return next((found for found in self.folder.finished() if found.round == 0), record) if record.round else record
@@ -140,7 +147,7 @@ class Desk:
         """
         finished = self.folder.finished()
         for place, record in enumerate(finished):
-            if record.round and record.start != campaigns.models_by_reference(self.campaign, finished[:place])["previous"]:
+            if record.round and not campaigns.stands(record, campaigns.models_by_reference(self.campaign, finished[:place])):
                 stale = finished[place:]
                 break
         else:
@@ -197,6 +204,8 @@ def ground_of(
         earlier=_earlier(before, {phase["name"]: phase["role"] for phase in campaign.recipe["phases"]}),
         replay=campaign.replay,
         engines=campaign.recipe.get("engines", {}),
+        before=_before(before),
+        rounds=campaign.rounds,
     )
 
 
@@ -217,6 +226,15 @@ def _publishing(home: Home) -> Iterator[Publisher]:
         raise
     finally:
         publisher.close(patience)
+
+
+def _before(finished: list[RoundRecord]) -> dict[str, Result]:
+    """What the stages of the last of these rounds made and read; round 0 has no phases."""
+    if not finished or not finished[-1].round:
+        return {}
+    refs = {path: (stage["made"], stage["read"]) for path, stage in finished[-1].stages.items()}
+    made, read = ({path: {t: tuple(r) for t, r in tables[i].items()} for path, tables in refs.items()} for i in (0, 1))
+    return {path: Result(made[path], (Result(read[path]),)) for path in refs}
 
 
 def _earlier(before: list[RoundRecord], roles: Mapping[str, str]) -> dict[str, dict[str, tuple[Result, ...]]]:

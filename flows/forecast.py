@@ -37,6 +37,7 @@ class Forecast(Workshop):
         self.rows: list[dict[str, Any]] = []
         self._of = ""  # whose evaluation is foreseen, where it is not that of the round's own model
         self._unmade: dict[str, str] = {}
+        self._undecided: dict[str, str] = {}  # phase → the controller whose decision is not known
         self._makers = makers_of(folder, record.round)
         self._before = Before(record)
 
@@ -48,8 +49,10 @@ class Forecast(Workshop):
 
     def foresee(self, job: Job) -> Done:
         earlier = self._before.pop(job.label.stage_path, job.label.part, job.label.shard)
-        waits_for = [self._unmade[r] for refs in job.inputs.values() for r in refs if r in self._unmade]
-        waits_for += [self._unmade[digest] for digest in job.models.values() if digest in self._unmade]
+        needed = {*(ref for refs in job.inputs.values() for ref in refs), *job.models.values()}
+        waits_for = [stage for digest, stage in self._unmade.items() if digest in needed]  # the last of them is told
+        if job.label.phase in self._undecided:
+            waits_for.append(self._undecided[job.label.phase])
         if waits_for:
             return self._say(job, "depends", [f"on what {waits_for[-1]} will produce"], None)
         try:
@@ -69,6 +72,9 @@ class Forecast(Workshop):
 
     def shards_of(self, digest: str) -> list[str]:
         return [digest] if digest.startswith(UNKNOWN) else super().shards_of(digest)
+
+    def decided(self, digest: str) -> dict[str, Any]:
+        return {} if digest.startswith(UNKNOWN) else super().decided(digest)
 
     def outcomes(self, digests: Iterable[str]) -> Counter[str]:
         return Counter()
@@ -99,6 +105,8 @@ class Forecast(Workshop):
         made = found or Publication("", 0, f"{UNKNOWN}{len(self.rows)}", {}, {}, "")
         if found is None:
             self._unmade[made.digest] = job.label.stage_path
+            if job.kind == "control":
+                self._undecided[job.label.phase] = job.label.stage_path
         else:
             self._makers.setdefault(made.digest, job.label.stage_path)
         return Done(job.label, made, reused=found is not None)

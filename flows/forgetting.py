@@ -45,6 +45,7 @@ def _facts(done: Forgotten) -> dict[str, Any]:
         "completions_removed": list(done.removed),
         "completions_blanked": list(done.blanked),
         "examples_removed": list(done.examples),
+        "problems_removed": list(done.problems),
         "artifacts": dict(done.artifacts),
         "models": dict(done.learned),
     }
@@ -53,6 +54,7 @@ def _facts(done: Forgotten) -> dict[str, Any]:
 def _said(done: Forgotten, would: str) -> list[str]:
     counts = {"removed": len(done.removed), "left without content": len(done.blanked)}
     touched = [f"{count(number, 'completion')} {would}{what}" for what, number in counts.items() if number]
+    touched += [f"{count(len(done.born), 'problem')} made of it {would}removed"] if done.born else []
     gone = " and ".join(touched) or f"no completion {would}touched"
     models = count(len(done.learned), "model")
     learned = f"{models} had learned from it; what is trained again has not" if done.learned else "no model learned from it"

@@ -11,9 +11,11 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from flows.desk import Desk
+from flows.enough import enough
 from flows.round import evaluate_round, measure, run_round
-from flows.stopping import passed, stopped
+from flows.stopping import ended, passed, stopped
 from lib import home as homes
+from lib import loop_tokens
 from lib.budget import Budget
 from lib.campaign import CampaignFolder
 from lib.errors import BudgetSpent, Collected
@@ -27,30 +29,37 @@ log = logging.getLogger(__name__)
 
 @flow(name="improve", flow_run_name="{campaign}")
 def improve(
-    campaign: str, rounds: int | None = None, more: int | None = None, budget_seconds: float | None = None, budget_tokens: int | None = None
+    campaign: str,
+    rounds: int | None = None,
+    more: int | None = None,
+    budget_seconds: float | None = None,
+    budget_tokens: int | None = None,
+    budget_loop_tokens: int | None = None,
 ) -> dict[str, Any] | State[Any]:
     """Continue a campaign where it stopped and return its figures.
 
     It goes up to its planned number of rounds, to `rounds` (which it keeps to from then on, if they are more), or by `more`
     rounds from where it stands (for schedules, which leave the test split alone). A flow run that is retried goes on where it
     failed: the rounds that it finished are done, and count among its `more`. It stops between shards once the campaign has
-    spent its budget of device-seconds or tokens.
+    spent its budget of device-seconds or tokens, between rounds once its recipe's own rule says that it is enough, and before a
+    round that would not fit into its budget for the loop; then the closing figures are those of the rounds that are done.
     """
     try:
-        with Desk.at(campaign, budget=Budget(budget_seconds, budget_tokens)) as desk:
+        with Desk.at(campaign, budget=Budget(budget_seconds, budget_tokens, budget_loop_tokens)) as desk:
             try:
-                rows = continued(desk, rounds, more)
+                rows, reason = continued(desk, rounds, more)
             except BudgetSpent:
                 report(desk)
                 raise
             report(desk)
-            return {"campaign": campaign, "rounds": last_round(desk), "test": rows, "stopped": None}
+            figures = {"campaign": campaign, "rounds": last_round(desk), "test": rows, "stopped": None, "enough": reason or None}
+            return ended(figures, desk.folder)
     except BudgetSpent as spent:
         return stopped(spent, CampaignFolder(homes.current(), campaign))
 
 
-def continued(desk: Desk, rounds: int | None, more: int | None) -> list[dict[str, Any]]:
-    """Every round that is still to come, and the closing figures where these were the last."""
+def continued(desk: Desk, rounds: int | None, more: int | None) -> tuple[list[dict[str, Any]], str]:
+    """Every round that is still to come, and the closing figures where these were the last; and why the recipe ended it, if it did."""
     measure_base(desk)
     desk.set_stale_aside()
     if rounds is not None:
@@ -59,10 +68,21 @@ def continued(desk: Desk, rounds: int | None, more: int | None) -> list[dict[str
     whole = root_flow_run()
     if more is not None:
         goal = last_round(desk, but=whole) + more
-    while (following := next_round(desk, goal)) is not None:
+    reason = ""
+    while (following := next_round(desk, goal)) is not None and not is_over(desk):
+        if following[1] == 1 and (reason := enough(desk, goal)):
+            break
         passed(subflow(*following)(desk.folder.name, *following, root_flow_run=whole))
     done = last_round(desk)
-    return close(desk) if more is None and done and done >= desk.folder.goal else []
+    is_last = bool(reason) or (done and (done >= desk.folder.goal or is_over(desk)))
+    return (close(desk, reason) if more is None and is_last else []), reason
+
+
+def is_over(desk: Desk) -> bool:
+    """Whether another round would not fit into the budget for the loop, if it took as many tokens as the one before."""
+    limit = desk.shop.budget.loop_tokens if desk.shop.budget else None
+    taken = [loop_tokens.taken(record, desk.shop.store).total for record in desk.folder.finished() if record.round]
+    return limit is not None and sum(taken) + sum(taken[-1:]) > limit
 
 
 def report(desk: Desk) -> None:
@@ -125,7 +145,7 @@ def next_round(desk: Desk, rounds: int) -> tuple[int, int] | None:
     return None
 
 
-def close(desk: Desk) -> list[dict[str, Any]]:
+def close(desk: Desk, reason: str = "") -> list[dict[str, Any]]:
     """Measure every model of the campaign on the test split, which nothing before has read and nothing decides by."""
     rows: list[dict[str, Any]] = []
     for record in desk.folder.finished():
@@ -141,6 +161,6 @@ def close(desk: Desk) -> list[dict[str, Any]]:
         desk.folder.write_round(record)
     desk.folder.write_test(rows)
     rounds = last_round(desk)
-    announce_end(desk.folder.name, rounds, f"{rounds} rounds are done", desk.folder.home)
+    announce_end(desk.folder.name, rounds, reason or f"{rounds} rounds are done", desk.folder.home)
     desk.publisher.kick()
     return rows

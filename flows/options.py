@@ -29,4 +29,16 @@ BudgetSeconds = Annotated[
 BudgetTokens = Annotated[
     int | None, typer.Option(help="Stop between shards once the campaign has sampled so many tokens, in all its runs.", min=0)
 ]
+WarmStart = Annotated[
+    str | None,
+    typer.Option(help="The recipe by which the built-in model is made, such as warm_start_roles; the recipe's own unless given."),
+]
+BudgetLoopTokens = Annotated[
+    int | None,
+    typer.Option(
+        help="Begin no round that would take all rounds together over so many tokens, sampled and trained on, evaluation apart, whoever "
+        "made them; then close.",
+        min=1,
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait while another process runs the campaign, instead of saying so.")]

@@ -28,8 +28,8 @@ def plan(asked: Asked, as_json: bool) -> None:
     home = homes.current()
     folder = asked.checked(home)
     at = rates(Store(home.store))
-    costs = list(_to_continue(folder, asked.rounds, at) if folder.exists else _to_begin(asked, at))
-    rows = [_row(when, cost) for when, cost in costs]
+    costs = list(to_continue(folder, asked.rounds, at) if folder.exists else to_begin(asked, at))
+    rows = [row(when, cost) for when, cost in costs]
     rows.append({"when": "total", "stage": "", **{name: round(sum(row[name] for row in rows), 1) for name in HEADINGS}})
     notes = dict.fromkeys((cost.stage, cost.note) for _, cost in costs if cost.note)
     if as_json:
@@ -51,7 +51,7 @@ def plan(asked: Asked, as_json: bool) -> None:
 def lack_of_room(asked: Asked, home: Home) -> list[str]:
     """A warning in a line where the most that is still to run takes more room than the disk has; none where there is enough."""
     folder, timeless = CampaignFolder(home, asked.campaign), Rates(0.0, 0.0, measured=False)
-    costs = _to_continue(folder, asked.rounds, timeless) if folder.exists else _to_begin(asked, timeless)
+    costs = to_continue(folder, asked.rounds, timeless) if folder.exists else to_begin(asked, timeless)
     needed, free = sum(cost.bytes for _, cost in costs), shutil.disk_usage(home.root).free
     if needed <= free:
         return []
@@ -61,18 +61,18 @@ def lack_of_room(asked: Asked, home: Home) -> list[str]:
     ]
 
 
-def _to_begin(asked: Asked, at: Rates) -> Iterator[tuple[str, Cost]]:
+def to_begin(asked: Asked, at: Rates) -> Iterator[tuple[str, Cost]]:
     opening = asked.opening()
     recipe, source = opening.preview()
     if opening.model is None:
-        yield from (("begin", cost) for cost in warm_start_cost(opening.warm_recipe(source), at))
+        yield from (("begin", cost) for cost in warm_start_cost(opening.warm_start_of(source, recipe), at))
     counts = opening.counted(source)
     yield from _rounds(recipe, counts, -1, opening.rounds, at)
     if opening.rounds:
         yield "closing", evaluation_cost(recipe, "test", counts["test"] * (opening.rounds + 1), at)
 
 
-def _to_continue(folder: CampaignFolder, rounds: int | None, at: Rates) -> Iterator[tuple[str, Cost]]:
+def to_continue(folder: CampaignFolder, rounds: int | None, at: Rates) -> Iterator[tuple[str, Cost]]:
     campaign = folder.load()
     UserCode.allow(folder.code)
     recipe, finished = folder.recipe(), folder.finished()
@@ -93,7 +93,8 @@ def _rounds(recipe: Recipe, counts: dict[str, int], last: int, goal: int, at: Ra
         yield from ((f"round {number}", cost) for cost in round_cost(recipe, counts, at, number))
 
 
-def _row(when: str, cost: Cost) -> dict[str, Any]:
+def row(when: str, cost: Cost) -> dict[str, Any]:
+    """A line of the plan."""
     return {
         "when": when,
         "stage": cost.stage,

@@ -38,7 +38,7 @@ class Asked:
         campaign = folder.load()
         settings = overrides.needed(campaign, {**overrides.recorded(folder, self.number), **changes})
         recipe = Recipe.model_validate(overrides.applied(campaign, settings).recipe)
-        return (() if self.stage is None else stage_paths.named(recipe, self.stage, self.phase)), changes
+        return (() if self.stage is None else stage_paths.named(recipe, self.stage, self.phase, self.number)), changes
 
 
 def rerun(asked: Asked, *, dry_run: bool, remake: bool, wait: bool, as_json: bool) -> None:

@@ -38,7 +38,7 @@ def run_round(
         changes = recorded(desk.folder, number) if overrides is None else overrides
         try:
             ground = desk.ground(number, attempt, changes)
-            record = RoundRecord(campaign, number, attempt, start=dict(ground.models["previous"]), supersedes=supersedes, overrides=changes)
+            record = desk.begun(ground, supersedes, changes)
             record.flow_run, record.root_flow_run = str(flow_run.id or ""), root_flow_run
             run_phases(desk.recipe_of(record), ground, record, desk.shop, desk.save)
             evaluate_round(ground, record, desk)

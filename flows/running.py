@@ -1,4 +1,4 @@
-"""What the commands that run something do: improve, compare, demo, model new."""
+"""What the commands that run something do: improve, model new; and how whatever runs is stopped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,8 @@ def improve(asked: Asked, budget: Budget, *, wait: bool, remake: bool, as_json: 
         opening = None if folder.exists else asked.opening()
         try:
             with Desk.at(asked.campaign, opening=opening, wait=wait, remake=remake, budget=budget):
-                found = flow(asked.campaign, asked.rounds, budget_seconds=budget.seconds, budget_tokens=budget.tokens)
+                limits = {"budget_seconds": budget.seconds, "budget_tokens": budget.tokens, "budget_loop_tokens": budget.loop_tokens}
+                found = flow(asked.campaign, asked.rounds, **limits)
         except BudgetSpent as spent:  # by the base model, before there was a campaign to continue
             found = outcome(spent, folder)
     if as_json:
@@ -55,7 +55,8 @@ def improve(asked: Asked, budget: Budget, *, wait: bool, remake: bool, as_json: 
 def running(home: Home, *, at_work: bool = True) -> Iterator[None]:
     """A Prefect server for as long as something runs; Ctrl-C, SIGTERM and a closed terminal end in one line and exit status 130.
 
-    Where this process itself is `at_work`, what its stages need is imported beside it from the beginning.
+    Where this process itself is `at_work`, what its stages need is imported beside it from the beginning. Where others work for
+    it, they take their time to stop, so that it is told at once that they will.
     """
     from flows.server import prefect_server
     from flows.server_watch import watched
@@ -65,9 +66,10 @@ def running(home: Home, *, at_work: bool = True) -> Iterator[None]:
     time_limits()  # a mistake in it is told before anything starts
     if at_work:
         start_server()  # imports what the stages need while the Prefect server starts
-    signal.signal(signal.SIGTERM, _interrupted)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
-        signal.signal(signal.SIGHUP, _interrupted)
+    stop = _interrupted if at_work else _told_and_interrupted
+    for one in (signal.SIGTERM, signal.SIGHUP, *(() if at_work else (signal.SIGINT,))):
+        if signal.getsignal(one) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(one, stop)
     try:
         with prefect_server(home) as url, watched(url):
             yield
@@ -80,60 +82,15 @@ def _interrupted(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def compare(each: list[Asked], jobs: int | None, as_json: bool, anew: str = "--name OTHERNAME") -> None:
-    """Run a campaign for each, then print their figures and the paired differences; `anew` is what begins other ones."""
-    home = homes.current()
-    there = [folder.name for folder in [asked.checked(home) for asked in each] if folder.exists]
-    if there:
-        terminal.errors.print(f"{', '.join(there)}: begun before, and continued; {anew} begins anew", markup=False, soft_wrap=True)
-    for line in {line: None for asked in each for line in asked.left_out(home)}:
-        terminal.errors.print(f"roundhouse: {line}", markup=False, soft_wrap=True)
-    campaigns = {asked.campaign: asked.words() for asked in each}
-    if len(campaigns) < len(each):
-        raise UserError("two of the recipes have the same name; give each of them once, or rename a file")
-    with running(home, at_work=False), watching(home, list(campaigns), quiet=as_json):
-        from flows.compare import compare as flow
-
-        flow(campaigns, jobs or os.cpu_count() or 1)
-    showing.comparison(home, list(campaigns), as_json)
+def _told_and_interrupted(_signal: int, _frame: Any) -> None:
+    os.write(2, b"roundhouse: stopping; what is done is kept\n")  # a handler may interrupt whoever writes to sys.stderr
+    raise KeyboardInterrupt
 
 
-def demo(seed: int, as_json: bool) -> None:
-    """The first thing a newcomer runs: expert iteration beside its control."""
-    names = [f"demo{seed or ''}-{recipe}" for recipe in ("expert_iteration", "warm_only")]
-    each = [Asked(name=name, recipe=name.partition("-")[2], rounds=3, seed=seed) for name in names]
-    anew = f"--seed {seed + 1}"
-    if as_json:
-        compare(each, 2, as_json, anew)
-        return
-    terminal.console.print(
-        "A language model of 162 thousand parameters learns Countdown: reach a target from three numbers.\n"
-        "It is warm-started once, then improves over three rounds on what it sampled itself and a verifier accepted.\n"
-        "Beside it, a control takes the same training steps on the warm-start data alone.\n",
-        markup=False,
-    )
-    compare(each, 2, as_json, anew)
-    home = homes.current()
-    terminal.console.print(
-        f"\nThe campaign on one page:    {home.campaigns / names[0] / 'report.html'}\n"
-        f"Where the model came from:   {_typed('roundhouse')} lineage model {names[0]}\n"
-        f"What was kept and dropped:   {_typed('roundhouse')} query funnel\n"
-        f"Every round in MLflow:       {_typed('mlflow')} ui --backend-store-uri {home.mlflow_uri}\n",
-        markup=False,
-        soft_wrap=True,
-    )
-
-
-def _typed(command: str) -> str:
-    """A command as it is typed here: by its path where the environment that holds it is not active."""
-    beside = Path(sys.executable).with_name(command)
-    return command if shutil.which(command) or not beside.exists() else os.path.relpath(beside)
-
-
-def model_new(out: str, seed: int, steps: int | None, *, text: bool, as_json: bool) -> None:
+def model_new(out: str, seed: int, steps: int | None, warm_start: str | None = None, *, text: bool, as_json: bool) -> None:
     """Build the built-in model in the store, or the one for text, and copy it out."""
-    if text and steps:
-        raise UserError("--steps is for the warm start, and a model for text has none; leave one out")
+    if text and (steps or warm_start):
+        raise UserError("--steps and --warm-start are for the warm start, and a model for text has none; leave one out")
     home = homes.current()
     target = Path(out).expanduser()
     if target.exists() and not target.is_dir():
@@ -144,7 +101,7 @@ def model_new(out: str, seed: int, steps: int | None, *, text: bool, as_json: bo
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make {target.parent} ({error.strerror}); give a folder that can be written") from None
-    opening = Opening(seed=seed, warm_start={"trainer.steps": str(steps)} if steps else {})
+    opening = Opening(seed=seed, warm_start={"trainer.steps": str(steps)} if steps else {}, warm_recipe=warm_start)
     with running(home), terminal.bars(quiet=as_json) as bars:
         from flows.begin import make_model
 

@@ -1,9 +1,8 @@
-"""What the commands that only read print: recipes, lineage, query, and the figures after a run."""
+"""What the commands that only read print: lineage, query, and the figures after a run."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict
 from typing import Any
 
 from flows.standing import figures
@@ -12,7 +11,6 @@ from flows.wording import spoken
 from lib import comparison as compared
 from lib import home as homes
 from lib.campaign import CampaignFolder
-from lib.home import Home
 from lib.round_record import RoundRecord
 
 
@@ -21,41 +19,6 @@ def campaign(folder: CampaignFolder) -> None:
     from flows.status import status
 
     status(folder.name, watch=False, as_json=False)
-
-
-def comparison(home: Home, names: list[str], as_json: bool) -> None:
-    """The test figures of several campaigns, and the first one's paired differences."""
-    standings = standing_facts([standing for name in names for standing in compared.standings(home, name)])
-    differences = [asdict(found) for found in compared.differences(home, names)]
-    if as_json:
-        print_json({"test": standings, "differences": differences})
-        return
-    rows = [{"recipe": s["recipe"], **row} for s, row in zip(standings, standing_rows(standings), strict=True)]
-    show(rows, "test split, read once, after the last round (± one standard error)", as_json)
-    recipes_of = {standing["campaign"]: standing["recipe"] for standing in standings}
-    gaps: list[dict[str, Any]] = [
-        {
-            "difference": " − ".join(recipes_of.get(part, part) for part in found["what"].split(" − ")),
-            "metric": spoken(found["metric"]),
-            "value": f"{found['difference']:+.3f}",
-            "95 % interval": f"{found['low']:+.3f} to {found['high']:+.3f}",
-            "problems": found["n"],
-        }
-        for found in differences
-    ]
-    show(gaps, "the last accepted models on the same problems", as_json)
-
-
-def recipes(as_json: bool) -> None:
-    """Name and first sentence of every recipe."""
-    from lib import recipe
-
-    rows = []
-    for name in recipe.names():
-        found, text = recipe.load(name)
-        stages = " → ".join(stage.label for _, stage in found.stages())
-        rows.append({"recipe": name, "what it is": " ".join(text.split("\n\n")[0].split()), "stages": stages})
-    show(rows, "recipes in lib/recipes", as_json)
 
 
 def lineage(kind: str, found: str, as_json: bool) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lib import campaign as campaigns
-from lib import ending, pace, stage_paths
+from lib import comparison_settings, ending, holding, pace, stage_paths
 from lib.alarms import every as every_alarm
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign
+from lib.comparison_settings import ComparisonFolder
 from lib.errors import UserError
 from lib.estimate import rates
 from lib.home import Home
@@ -31,6 +32,23 @@ def every(home: Home) -> list[CampaignFolder]:
     return [CampaignFolder(home, name) for name in sorted(unbegun | set(campaigns.names(home)))]
 
 
+def comparisons(home: Home) -> list[Facts]:
+    """Every comparison of a home: how many of its campaigns are closed, who runs it, and where its page is."""
+    found: list[Facts] = []
+    for name in comparison_settings.names(home):
+        folder = ComparisonFolder(home, name)
+        try:
+            campaigns = [member.campaign for member in folder.load().members()]
+        except UserError as error:
+            found.append({"comparison": name, "reason": str(error)})
+            continue
+        closed = sum((home.campaigns / campaign / "test.json").is_file() for campaign in campaigns)
+        page = str(folder.page) if folder.page.is_file() else None
+        holder = holding.holder(folder.path, "comparison")
+        found.append({"comparison": name, "campaigns": campaigns, "closed": closed, "holder": holder, "page": page})
+    return found
+
+
 class Standing:
     """One campaign, looked at again and again: what has not changed on disk is read once."""
 
@@ -38,6 +56,7 @@ class Standing:
         self.folder = folder
         self._records: dict[Path, tuple[int, RoundRecord]] = {}
         self._recipe: Recipe | None = None
+        self._comparison = comparison_settings.of_campaign(folder.home, folder.name)
         self._pace: tuple[int, Pace] | None = None
 
     def facts(self) -> Facts:
@@ -58,6 +77,7 @@ class Standing:
             "recipe": campaign.recipe_name if campaign else None,
             "state": state,
             "reason": reason,
+            "comparison": self._comparison,
             "holder": holder,
             "rounds_done": done,
             "rounds": goal if campaign else None,
@@ -136,14 +156,14 @@ class Standing:
 
     def _following(self, campaign: Campaign | None, now: Facts) -> list[str]:
         """The stages that come after this one in its round."""
-        paths = self._paths(campaign)
+        paths = self._paths(campaign, now["round"])
         if now["round"] == 0:
             paths = [path for path in paths if path.startswith(pace.MEASURING)]
         return paths[paths.index(now["stage"]) + 1 :] if now["stage"] in paths else []
 
-    def _paths(self, campaign: Campaign | None) -> list[str]:
+    def _paths(self, campaign: Campaign | None, number: int = 1) -> list[str]:
         recipe = self._loaded(campaign)
-        return stage_paths.paths(recipe) if recipe else []
+        return stage_paths.paths(recipe, number) if recipe else []
 
     def _loaded(self, campaign: Campaign | None) -> Recipe | None:
         """The recipe; None where there is none yet, or where its code can no longer be read."""

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from flows import scheduled, showing, terminal, wording
-from flows.standing import Facts, Standing, every
+from flows.standing import Facts, Standing, comparisons, every
 from lib import budget
 from lib import comparison as compared
 from lib import home as homes
@@ -57,7 +57,8 @@ class Board:
     def facts(self) -> Facts:
         """Everything, in numbers."""
         if self._name is None:
-            return {"campaigns": [standing.facts() for standing in self._all()], "scheduled": self._scheduled()}
+            campaigns = [standing.facts() for standing in self._all()]
+            return {"campaigns": campaigns, "comparisons": comparisons(self._home), "scheduled": self._scheduled()}
         standing = self._standing(CampaignFolder(self._home, self._name))
         runs = [run for run in self._scheduled() if run["campaign"] in (None, self._name)]
         history = [showing.round_facts(record) for record in standing.rounds()]
@@ -72,7 +73,8 @@ class Board:
             return terminal.apart([*_details(found), runs])
         table = terminal.table([wording.row(facts) for facts in found["campaigns"]], f"campaigns in {self._home.campaigns}")
         more = [[Text(line) for line in wording.at_work(facts) or wording.reason(facts)] for facts in found["campaigns"]]
-        return terminal.apart([[table], *more, runs])
+        side_by_side = [Text(wording.comparison(facts)) for facts in found["comparisons"]]
+        return terminal.apart([[table], *more, side_by_side, runs])
 
     def stages(self) -> Iterable[tuple[str, str]]:
         """Campaign and what it is at, for those that run."""

@@ -1,4 +1,4 @@
-"""A clean stop: flow runs of a campaign whose budget is spent end as Completed, under a name that says so."""
+"""A clean stop: flow runs of a campaign whose budget is spent, or that learned enough, end as Completed, under a name that says so."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lib.campaign import CampaignFolder
 from lib.errors import BudgetSpent
 
 NAME = "Stopped by its budget"
+BY_RULE = "Stopped by its recipe"
 
 Figures = dict[str, Any]
 
@@ -20,6 +21,15 @@ def stopped(spent: BudgetSpent, folder: CampaignFolder) -> State[Figures]:
     """How a flow run ends that was stopped, said in the campaign's folder too; what it returns is `outcome`."""
     ending.leave(folder.path, spent)
     return Completed(name=NAME, message=str(spent), data=outcome(spent, folder))
+
+
+def ended(figures: Figures, folder: CampaignFolder) -> Figures | State[Figures]:
+    """How a flow run ends that did all it should: as Completed, and where the recipe's own rule ended it, under that name."""
+    if not figures["enough"]:
+        return figures
+    reason = f"{folder.name} is stopped by its recipe: {figures['enough']}; it goes on with a larger --rounds"
+    ending.leave_stop(folder.path, reason)
+    return Completed(name=BY_RULE, message=reason, data={**figures, "enough": reason})
 
 
 def outcome(spent: BudgetSpent, folder: CampaignFolder) -> Figures:

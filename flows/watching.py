@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 
 from flows import wording
@@ -16,6 +17,8 @@ from lib.home import Home
 from lib.round_record import RoundRecord
 
 POLL_SECONDS = 0.3
+SHARE_OF_A_CORE = 0.02
+"""What looking may take: of many campaigns it takes longer, and is done less often."""
 
 
 @contextlib.contextmanager
@@ -32,8 +35,11 @@ def watching(home: Home, names: list[str], quiet: bool) -> Iterator[None]:
                     _look(standing, told[standing.folder.name], shown)
 
         def watch() -> None:
-            while not over.wait(POLL_SECONDS):
+            pause = POLL_SECONDS
+            while not over.wait(pause):
+                before = time.thread_time()
                 look()
+                pause = max(POLL_SECONDS, (time.thread_time() - before) / SHARE_OF_A_CORE)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()

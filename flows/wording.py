@@ -59,8 +59,23 @@ def reason(facts: Facts, named: bool = True) -> list[str]:
 
 def _onward(facts: Facts) -> str:
     """The command that goes on; beyond the last round that was asked for, it has to say how far."""
+    if facts.get("comparison"):
+        return f"go on with: roundhouse compare --name {facts['comparison']}"
     further = f" --rounds {facts['rounds_done'] + 1}" if facts["rounds_done"] >= facts["rounds"] else ""
     return f"go on with: roundhouse improve {facts['campaign']}{further}"
+
+
+def comparison(facts: Facts) -> str:
+    """A comparison in a line."""
+    if "reason" in facts:
+        return f"comparison {facts['comparison']}: {facts['reason']}"
+    whole = len(facts["campaigns"])
+    done = f"{facts['closed']} of {whole} campaigns closed"
+    if facts["holder"]:
+        return f"comparison {facts['comparison']}: running, {done} (process {facts['holder']['pid']} on {facts['holder']['host']})"
+    if facts["closed"] == whole and facts["page"]:
+        return f"comparison {facts['comparison']}: complete; its page is {facts['page']}"
+    return f"comparison {facts['comparison']}: {done}; go on with: roundhouse compare --name {facts['comparison']}"
 
 
 def spending(facts: Facts) -> list[str]:

@@ -98,6 +98,9 @@ class Budget:
     seconds: float | None = None
     """Of a device."""
     tokens: int | None = None
+    loop_tokens: int | None = None
+    """Tokens that its rounds sample and train on, evaluation apart, whoever made them (lib.loop_tokens); no round begins that would
+    go over it if it took as many as the one before, and the campaign is closed."""
 
     def refuse(self, campaign: str, spent: Cost) -> None:
         """Raise BudgetSpent, in a sentence that says how to go on, once nothing is left."""

@@ -4,6 +4,7 @@ campaigns/NAME/campaign.json             recipe, seed, problems, base models: fi
 campaigns/NAME/code/                     a copy of the user's recipe file and of its sibling modules
 campaigns/NAME/round-002/round.json      what round 2 did; round-002-attempt-2 where it was tried again
 campaigns/NAME/test.json                 the closing figures on the test split
+campaigns/NAME/stop.json                 where and why the recipe's own rule ended it
 campaigns/NAME/progress.json             what runs now; rewritten as it goes
 """
 
@@ -83,6 +84,15 @@ class CampaignFolder:
         """Note that it was asked to go further, so that it does whoever continues it."""
         if rounds > self.goal:
             write_json(self.path / "goal.json", rounds)
+
+    def write_stop(self, number: int, goal: int, reason: str) -> None:
+        """Note that its recipe's own rule ended it after a round, on its way to another."""
+        write_json(self.path / "stop.json", {"round": number, "goal": goal, "reason": reason})
+
+    def stop(self) -> dict[str, Any] | None:
+        """Where (`round`), on its way to which round (`goal`) and why its recipe's own rule ended it last; None where it did not."""
+        path = self.path / "stop.json"
+        return dict(read_json(path)) if path.is_file() else None
 
     def recipe(self) -> Recipe:
         """The recipe that campaign.json holds. Raises UserError where it holds none."""
@@ -221,17 +231,41 @@ def siblings(recipe_file: Path) -> list[Path]:
 
 
 def models_by_reference(campaign: Campaign, finished: list[RoundRecord]) -> dict[str, dict[str, str]]:
-    """`base`, `previous`, `champion` and `round:N` → role → model digest, from what has finished.
+    """`base`, `previous`, `champion`, `latest` and `round:N` → role → model digest, from what has finished.
 
-    A model that the gate rejected stands under its round's number only; each role has a champion of its own.
+    A model that the gate rejected stands under its round's number and as `latest` only; each role has a champion of its own.
     """
     found: dict[str, dict[str, str]] = {"base": dict(campaign.base), **campaign.external}
-    best = dict(campaign.base)
+    best, latest = dict(campaign.base), dict(campaign.base)
     for record in finished:
         if record.round == 0:
             continue
+        latest = {**latest, **record.made}
         found[f"round:{record.round}"] = {**best, **record.made}
         best = {**best, **record.promoted}
     found["previous"] = best
     found["champion"] = best
+    found["latest"] = latest
     return found
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in JSON values."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from strings(part)
+    elif isinstance(value, str):
+        yield value
+
+
+def besides(recipe: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Of the references known, those to rounds that a recipe names, for a round that is run again may change them, rejected or not."""
+    named = {*strings(recipe)}
+    return {name: dict(models) for name, models in known.items() if name in named and (name == "latest" or name.startswith("round:"))}
+
+
+def stands(record: RoundRecord, known: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether a round began with the models that are known from the rounds before it."""
+    return record.start == known["previous"] and all(known.get(name) == models for name, models in record.besides.items())

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from lib.engine_kinds import Reader, Scorer
 from lib.errors import UnknownName, UserError
-from lib.protocols import Engine, Reader, Scorer
+from lib.protocols import Engine
 from lib.strategy import Strategy
 
 USUAL = "previous"
@@ -43,10 +44,20 @@ def nested(strategies: Iterable[Strategy]) -> Iterator[Strategy]:
     """Strategies and those in their settings, however deep."""
     for strategy in strategies:
         yield strategy
-        for name in type(strategy).model_fields:
-            value = getattr(strategy, name)
-            inner = value if isinstance(value, tuple) else (value,)
-            yield from nested(member for member in inner if isinstance(member, Strategy))
+        yield from nested(within(strategy))
+
+
+def within(strategy: Strategy) -> Iterator[Strategy]:
+    """The strategies that are settings of a strategy, or members of one."""
+    for name in type(strategy).model_fields:
+        value = getattr(strategy, name)
+        yield from (member for member in (value if isinstance(value, tuple) else (value,)) if isinstance(member, Strategy))
+
+
+def knows_gold(strategy: Strategy) -> bool:
+    """Whether it looks at gold answers: as it says itself, or else as any strategy within it does."""
+    said = getattr(strategy, "knows_gold", None)
+    return any(knows_gold(inner) for inner in within(strategy)) if said is None else bool(said)
 
 
 def parts(strategies: Iterable[Strategy]) -> list[Part]:

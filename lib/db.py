@@ -5,6 +5,7 @@ Filters and builders write SQL over these names:
     problems, held_out             records.PROBLEMS; the problems completed, and those of the held-out splits
     completions, all_completions   records.COMPLETIONS; those that still stand, and all that the stage was given
     verdicts                       records.VERDICTS
+    token_scores, nodes            records.TOKEN_SCORES and NODES, where the stages that are read left some
     dropped                        (completion_id, filter, reason) so far
     judged(verifier)               (completion_id, outcome, score), one row per standing completion; see below
     said(verifier)                 the same for every completion with a verdict, those that fell too
@@ -41,7 +42,7 @@ from lib import tables
 from lib.errors import BrokenConservation, UnknownName, UserError
 from lib.macros import SCHEMA
 from lib.predicates import refuse_unsafe
-from lib.records import COMPLETIONS, PROBLEMS, VERDICTS, TableSpec
+from lib.records import COMPLETIONS, NODES, PROBLEMS, TOKEN_SCORES, VERDICTS, TableSpec
 
 Relation = duckdb.DuckDBPyRelation
 Connection = duckdb.DuckDBPyConnection
@@ -50,7 +51,14 @@ Error = duckdb.Error
 BATCH = 16_384
 """Rows of an Arrow record batch."""
 
-_SOURCES = {"problems": PROBLEMS, "held_out": PROBLEMS, "all_completions": COMPLETIONS, "verdicts": VERDICTS}
+_SOURCES = {
+    "problems": PROBLEMS,
+    "held_out": PROBLEMS,
+    "all_completions": COMPLETIONS,
+    "verdicts": VERDICTS,
+    "token_scores": TOKEN_SCORES,
+    "nodes": NODES,
+}
 
 
 class Rows:
@@ -65,14 +73,18 @@ class Rows:
         seed: int,
         spill: Path,
         *,
+        round_number: int = 0,
         threads: int = 1,
         memory_limit: str = "3GB",
     ) -> None:
-        """Open `files["problems"]`, `["completions"]`, `["verdicts"]` and `["held_out"]`; one that is missing is empty.
+        """Open `files["problems"]`, `["completions"]`, `["verdicts"]`, `["token_scores"]`, `["nodes"]` and `["held_out"]`; one
+        that is missing is empty.
 
         Raises SchemaMismatch if a file holds another table or version.
         """
         self.seed = seed
+        self.round = round_number
+        """The round that it is, told to builders of problems alone."""
         self.notes: dict[str, Any] = {}
         """What filters have to report beside their reasons; the stage gives it with its counts."""
         self._numbers = itertools.count()

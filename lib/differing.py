@@ -144,8 +144,8 @@ def _problems(side: Side, name: str, ledger: Ledger) -> str:
 
 
 def _jobs(side: Side, verb: str) -> list[str]:
-    """The artifacts that a round's own stages of a verb made."""
-    return [job["digest"] for stage in side.record.stages.values() if stage["verb"] == verb for job in stage["jobs"]]
+    """The artifacts that a round's own stages of a verb made, and trainings, which may have sampled and filtered for themselves."""
+    return [job["digest"] for stage in side.record.stages.values() if stage["verb"] in (verb, "train") for job in stage["jobs"]]
 
 
 def _funnel(one: Side, other: Side, ledger: Ledger) -> list[Json]:

@@ -25,7 +25,7 @@ class Ending:
     reason: str
     """One line."""
     error: str
-    """The class of what was raised."""
+    """The class of what was raised; empty where nothing was."""
     at: float
     """When, in seconds since 1970."""
 
@@ -44,7 +44,15 @@ def noted(folder: Path) -> Iterator[None]:
 def leave(folder: Path, error: BaseException) -> None:
     """Leave a note that a run ended with an error, or was stopped."""
     is_failure = isinstance(error, Exception) and not isinstance(error, BudgetSpent)  # nor are an interrupt and a worker's cancel
-    note = Ending("failed" if is_failure else "stopped", one_line(error), type(error).__name__, time.time())
+    _write(folder, Ending("failed" if is_failure else "stopped", one_line(error), type(error).__name__, time.time()))
+
+
+def leave_stop(folder: Path, reason: str) -> None:
+    """Leave a note that the recipe's own rule ended the campaign."""
+    _write(folder, Ending("stopped", reason, "", time.time()))
+
+
+def _write(folder: Path, note: Ending) -> None:
     with contextlib.suppress(OSError, RoundhouseError):  # a full disk may be the very reason
         write_json(folder / "ending.json", asdict(note))
 

@@ -20,7 +20,7 @@ from lib.store import Publication, Store
 Json = dict[str, Any]
 
 _LABEL = re.compile(r"(?P<campaign>\S+) r(?P<round>\d+)(?:\.(?P<attempt>\d+))? (?P<place>.+)")
-_PLACE = re.compile(r"(?: (?P<part>sample|verify|evaluate))?(?: (?P<shard>\d+)/(?P<shards>\d+))?")
+_PLACE = re.compile(r"(?: (?P<part>sample|verify|evaluate|subset))?(?: (?P<shard>\d+)/(?P<shards>\d+))?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,14 +61,13 @@ def write(home: Home, name: str, target: Path) -> dict[str, Any]:
         if not told:
             raise UserError(f"campaign '{campaign}' has learned nothing yet; let it run a round: roundhouse improve {campaign}")
         kinds = sorted({one["kind"] for one in told})
+        files = {(one["kind"], one["round"], one["attempt"], one["artifact"]): one["rows"] for one in told}  # of two learners once
         configs = "\n".join(f'- config_name: {kind}\n  data_files: "{kind}/*.parquet"' for kind in kinds)
         lines = (f"| {o['round']} | {o['attempt']} | `{o['model']}` | {o['kind']} | {o['rows']} | `{o['artifact']}` |" for o in told)
         spoken = {"what": f"round {number}" if number else "all rounds", "recipe": folder.load().recipe_name}
-        card = _CARD.format(
-            campaign=campaign, configs=configs, rows=sum(one["rows"] for one in told), table="\n".join(lines), ignored=-100, **spoken
-        )
+        card = _CARD.format(campaign=campaign, configs=configs, rows=sum(files.values()), table="\n".join(lines), ignored=-100, **spoken)
         (out / "README.md").write_text(card, encoding="utf-8")
-    counted = {kind: sum(one["rows"] for one in told if one["kind"] == kind) for kind in kinds}
+    counted = {kind: sum(rows for (of, *_), rows in files.items() if of == kind) for kind in kinds}
     return {"rows": counted, "artifacts": sorted({one["artifact"] for one in told}), "rounds": sorted({one["round"] for one in told})}
 
 

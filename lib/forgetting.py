@@ -9,8 +9,10 @@ Records and rounds go on naming the old digests, and by the stones these mean th
 finds its new version, without what was forgotten; one that reads a table which changed has another key. Models stay as
 they are, for weights cannot be rewritten: those that learned from it are named, and marked in the ledger and in MLflow.
 
-Not covered: what lies outside the home (a user's file of problems or recordings, exports, backups, MLflow's own store), what a
-model that learned it can still say, and problems that were born of it, which are problems of their own.
+A problem that was made of a completion is its text, so that either takes the other with it.
+
+Not covered: what lies outside the home (a user's file of problems or recordings, exports, backups, MLflow's own store), and what
+a model that learned it can still say.
 """
 
 from __future__ import annotations
@@ -53,17 +55,25 @@ def plan(home: Home, kind: str, name: str) -> Forgotten:
         return before[0]
     with Ledger(home) as ledger:
         found = resolve(ledger, kind, name)
-        removed = (
-            _ids(ledger, f"SELECT completion_id FROM completions WHERE problem_id IN ({listed([found])})") if kind == "problem" else []
-        )
-        blanked = _following(ledger, removed, [found] if kind == "completion" else [])
-        every = [*removed, *blanked]
-        sources = f"SELECT example_id FROM example_sources WHERE completion_id IN ({listed(every)})"
-        about = f"SELECT example_id FROM examples WHERE problem_id IN ({listed([found])})"
-        examples = _ids(ledger, f"{sources} UNION {about}")
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        one = Forgotten(kind, found, at, tuple(removed), tuple(blanked), tuple(examples))
-        return replace(one, artifacts=dict.fromkeys(_holders(ledger, one), ""), learned=_learned(ledger, examples))
+        one = Forgotten(kind, found, datetime.now(UTC).isoformat(timespec="seconds"))
+        while (more := _whole(ledger, one)) != one:
+            one = more
+        return replace(one, artifacts=dict.fromkeys(_holders(ledger, one), ""), learned=_learned(ledger, one.examples))
+
+
+def _whole(ledger: Ledger, one: Forgotten) -> Forgotten:
+    """What goes with what is known to go: again until there is no more, for a problem may be made of an answer to another."""
+    about = f"problem_id IN ({listed(one.problems)})"
+    removed = _ids(ledger, f"SELECT completion_id FROM completions WHERE {about}")
+    made_of = f"SELECT unnest(parent_ids) FROM problems WHERE {about}"
+    begun = _ids(ledger, f"SELECT completion_id FROM completions WHERE completion_id IN ({made_of})")
+    blanked = _following(ledger, removed, [*begun, *([one.id] if one.kind == "completion" else [])])
+    sources = f"SELECT example_id FROM example_sources WHERE completion_id IN ({listed([*removed, *blanked])})"
+    examples = _ids(ledger, f"{sources} UNION SELECT example_id FROM examples WHERE {about}")
+    born = _ids(
+        ledger, f"SELECT problem_id FROM problems WHERE problem_id IN ({listed(examples)}) AND problem_id NOT IN ({listed([one.id])})"
+    )
+    return replace(one, removed=tuple(removed), blanked=tuple(blanked), examples=tuple(examples), born=tuple(born))
 
 
 def forget(home: Home, kind: str, name: str) -> Forgotten:
@@ -80,7 +90,7 @@ def forget(home: Home, kind: str, name: str) -> Forgotten:
             _rewrite(store, digest, one, gone, makers.get(digest, []))
         shutil.rmtree(home.index, ignore_errors=True)
         _clear_quarantine(home, gone)
-        if kind == "problem":
+        if one.problems:
             shutil.rmtree(home.scratch, ignore_errors=True)  # answers that unfinished jobs keep may be to it
         exported.drop_inside(home, {*one.artifacts, *one.learned})
         done = replace(one, artifacts={digest: store.now(digest) for digest in one.artifacts}, is_done=True)
@@ -94,7 +104,7 @@ def mentions(home: Home, one: Forgotten, text: str) -> list[str]:
 
     They are for a person to look at: reports, which quote completions, are among them.
     """
-    words = [one.id, *([text, json.dumps(text)[1:-1], html.escape(text)] if len(text) >= MENTIONED else [])]
+    words = [one.id, *one.born, *([text, json.dumps(text)[1:-1], html.escape(text)] if len(text) >= MENTIONED else [])]
     wanted = {word.encode("utf-8", "replace") for word in words}
     found = []
     for path in sorted([*home.campaigns.rglob("*"), *home.outbox.rglob("*.json"), *home.mlflow_files.rglob("*")]):
@@ -119,10 +129,12 @@ def _ids(ledger: Ledger, sql: str) -> list[str]:
 
 
 def _following(ledger: Ledger, removed: list[str], blanked: list[str]) -> list[str]:
-    """What is blanked, and every completion that one of all these was a parent of."""
+    """What is blanked, and every completion that one of all these was a parent of, or the beginning."""
     known_ids, new = {*removed, *blanked}, [*removed, *blanked]
     while new:
-        more = _ids(ledger, f"SELECT completion_id FROM completions WHERE parent_id IN ({listed(new)})")
+        named = f"IN ({listed(new)})"
+        after = f"SELECT completion_id FROM completions WHERE parent_id {named} UNION SELECT completion_id FROM nodes WHERE parent {named}"
+        more = _ids(ledger, after)
         new = [name for name in more if name not in known_ids]
         known_ids |= {*new}
     return sorted(known_ids - {*removed})
@@ -131,7 +143,7 @@ def _following(ledger: Ledger, removed: list[str], blanked: list[str]) -> list[s
 def _holders(ledger: Ledger, one: Forgotten) -> list[str]:
     """The artifacts with a row of it."""
     ids, examples = listed([*one.removed, *one.blanked]), listed(one.examples)
-    problem = listed([one.id] if one.kind == "problem" else [])
+    problem = listed(one.problems)
     named = f"completion_id IN ({ids})"
     asked = {
         "problems": f"problem_id IN ({problem})",
@@ -140,7 +152,7 @@ def _holders(ledger: Ledger, one: Forgotten) -> list[str]:
         "nodes": named,
         "token_scores": named,
         "example_sources": f"{named} OR example_id IN ({examples})",
-        "dropped": f"id IN ({listed([one.id, *one.removed, *one.blanked, *one.examples])})",
+        "dropped": f"id IN ({listed([one.id, *one.removed, *one.blanked, *one.examples, *one.born])})",
         **{spec.name: f"example_id IN ({examples}) OR problem_id IN ({problem})" for spec in EXAMPLES.values()},
     }
     return _ids(ledger, " UNION ".join(f"SELECT artifact FROM {table} WHERE {condition}" for table, condition in asked.items()))

@@ -64,6 +64,8 @@ class Forgotten:
     """Completions whose rows stay without content: a forgotten one, and what continued it or followed from it."""
     examples: tuple[str, ...] = ()
     """Examples that were made of any of these."""
+    born: tuple[str, ...] = ()
+    """Problems that were made of any of these, and are forgotten with them."""
     artifacts: Mapping[str, str] = field(default_factory=dict)
     """Artifact before → after."""
     learned: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +76,11 @@ class Forgotten:
     @property
     def name(self) -> str:
         return f"{self.kind} {self.id}"
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Every problem that goes."""
+        return (*((self.id,) if self.kind == "problem" else ()), *self.born)
 
 
 def known(store: Path) -> list[Forgotten]:

@@ -34,6 +34,8 @@ PRELOAD = (
     "trl",
     "trl.trainer.sft_trainer",  # trl and peft import lazily: without these each child would pay seconds
     "trl.trainer.dpo_trainer",
+    "trl.trainer.kto_trainer",
+    "trl.trainer.reward_trainer",
     "peft",
     "datasets",
     "accelerate",

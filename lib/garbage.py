@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import seeds
-from lib.campaign import CampaignFolder, models_by_reference
+from lib.campaign import CampaignFolder, models_by_reference, strings
 from lib.errors import DamagedArtifact
 from lib.home import Home
 from lib.in_use import collecting, drop_abandoned, in_use
@@ -100,6 +100,8 @@ def _weights(home: Home, store: Store, keep: int) -> Iterator[Garbage]:
     needed = Needed(models=in_use(home.locks))
     for folder in _campaigns(home):
         _add(folder, store, keep, needed)
+    needed.models |= {store.now(digest) for digest in needed.models}  # an online training's tables may have been rewritten
+    needed.made |= {store.now(digest): maker for digest, maker in needed.made.items()}
     unknown = models.keys() - needed.models - needed.made.keys()
     makers = _labelled(store, unknown) if unknown else {}
     for digest, names in models.items():
@@ -151,22 +153,12 @@ def _add(folder: CampaignFolder, store: Store, keep: int, needed: Needed) -> Non
 
 
 def _by_reference(folder: CampaignFolder, finished: list[RoundRecord], records: list[RoundRecord]) -> set[str]:
-    """The models that a campaign's references mean, those of its rounds only where a recipe names them."""
+    """The models that a campaign's references mean; `latest` and those of its rounds only where a recipe names them."""
     campaign = folder.load()
     known = models_by_reference(campaign, finished)
-    named = {*_strings(campaign.recipe), *(value for record in records for value in record.overrides.values())}
-    wanted = {name for name in known if not _ROUND.fullmatch(name) or name in named}
+    named = {*strings(campaign.recipe), *(value for record in records for value in record.overrides.values())}
+    wanted = {name for name in known if name in named or not (name == "latest" or _ROUND.fullmatch(name))}
     return {digest for name in wanted for digest in known[name].values()}
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for part in value:
-            yield from _strings(part)
-    elif isinstance(value, str):
-        yield value
 
 
 def _models_made(record: RoundRecord) -> Iterator[tuple[str, dict[str, Any]]]:

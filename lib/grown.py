@@ -24,6 +24,9 @@ from lib.samplers.standing import DECIDING, standing
 from lib.store import Publication, Store
 from lib.strategy import Strategy, load_class
 
+WHOSE = ("model", "written_as")
+"""Settings of a sampler that do not change how it draws."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
@@ -37,8 +40,8 @@ class _Candidate:
 
 
 def ungrown(sampler: Strategy) -> dict[str, Any]:
-    """A sampler's settings, those that only add at their defaults."""
-    settings = sampler.model_dump(mode="json")
+    """A sampler's settings, those that only add at their defaults, without those that say whose completions they are."""
+    settings = {name: value for name, value in sampler.model_dump(mode="json").items() if name not in WHOSE}
     return settings | {name: type(sampler).model_fields[name].default for name in _adds(settings)}
 
 

@@ -1,4 +1,4 @@
-"""Who runs a campaign: the kernel's lock on a file of its folder, freed by any death of the holder, and a note beside it."""
+"""Who runs a campaign or a comparison: the kernel's lock on a file of its folder, freed by any death of the holder, and a note of him."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PATIENCE_SECONDS = 1.0
 """How long a lock is asked for again while others only look who holds it, each for microseconds."""
 
 
-def holder(folder: Path) -> dict[str, Any] | None:
+def holder(folder: Path, what: str = "campaign") -> dict[str, Any] | None:
     """Who runs the campaign of a folder now (pid, host), or None; whoever looks hinders nobody else who looks."""
     try:
-        handle = os.open(folder / "campaign.lock", os.O_RDONLY)
+        handle = os.open(folder / f"{what}.lock", os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
@@ -56,15 +56,15 @@ def _ancestors(pid: int) -> Iterator[int]:
 def refuse_held(folder: Path, name: str) -> None:
     """Raise Held, saying who holds it, if somebody runs the campaign of a folder now."""
     if (who := holder(folder)) is not None:
-        raise _held(name, who)
+        raise _held("campaign", name, who)
 
 
 @contextmanager
-def hold(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
-    """Run the campaign of a folder alone. Raises Held, saying who holds it, unless told to wait."""
-    with _lock(folder, wait=wait) as who:
+def hold(folder: Path, name: str, *, wait: bool, what: str = "campaign") -> Iterator[None]:
+    """Run the campaign of a folder alone, or the comparison. Raises Held, saying who holds it, unless told to wait."""
+    with _lock(folder, what, wait=wait) as who:
         if who is not None:
-            raise _held(name, who)
+            raise _held(what, name, who)
         write_atomically(folder / "holder.json", json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         try:
             yield
@@ -73,20 +73,25 @@ def hold(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _lock(folder: Path, *, wait: bool) -> Iterator[dict[str, Any] | None]:
+def _lock(folder: Path, what: str, *, wait: bool) -> Iterator[dict[str, Any] | None]:
     """Yields None once the lock is held, or who else holds it."""
     patient_until = time.monotonic() + PATIENCE_SECONDS
     while True:
-        with locked(folder / "campaign.lock", wait=wait) as held:
-            who = None if held else holder(folder)
+        with locked(folder / f"{what}.lock", wait=wait) as held:
+            who = None if held else holder(folder, what)
             if held or who is not None or time.monotonic() > patient_until:
                 yield None if held else who or _note(folder)
                 return
         time.sleep(0.01)  # nobody runs it, somebody only looked
 
 
-def _held(name: str, who: dict[str, Any]) -> Held:
-    return Held(f"campaign '{name}' is being run by process {who['pid']} on {who['host']}; wait for it with --wait, or stop that process")
+def _held(what: str, name: str, who: dict[str, Any]) -> Held:
+    remedy = (
+        "wait for it with --wait, or stop that process"
+        if what == "campaign"
+        else "stop that process, or give the command when it has ended"
+    )
+    return Held(f"{what} '{name}' is being run by process {who['pid']} on {who['host']}; {remedy}")
 
 
 def _note(folder: Path) -> dict[str, Any]:

@@ -27,6 +27,10 @@ class Home:
         return self.root / "campaigns"
 
     @property
+    def comparisons(self) -> Path:
+        return self.root / "comparisons"
+
+    @property
     def outbox(self) -> Path:
         return self.root / "outbox"
 

@@ -87,12 +87,16 @@ def take(home: Home) -> Inventory:
     }
     gone = forgotten.known(home.store)
     rows["forgotten"] = [
-        {"kind": one.kind, "id": one.id, "forgotten_at": one.at, "before": before, "after": after}
+        {"kind": kind, "id": name, "forgotten_at": one.at, "before": before, "after": after}
         for one in gone
+        for kind, name in ((one.kind, one.id), *(("problem", born) for born in one.born))
         for before, after in sorted(one.artifacts.items())
     ]
     rows["forgotten_models"] = [
-        {"kind": one.kind, "id": one.id, "model": model, "how": how} for one in gone for model, how in one.learned.items()
+        {"kind": kind, "id": name, "model": model, "how": how}
+        for one in gone
+        for kind, name in ((one.kind, one.id), *(("problem", born) for born in one.born))
+        for model, how in one.learned.items()
     ]
     return Inventory(_files(found.values()), {name: _table(name, rows[name]) for name in SCHEMAS})
 
@@ -128,6 +132,10 @@ def _artifact_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[R
             yield {"digest": digest, "bytes": artifact.bytes}
 
 
+_READ_OF_ITSELF = ("completions", "examples")
+"""What a training that sampled for itself read of its own artifact, as others read of the artifacts of stages before them."""
+
+
 def _input_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:
     """One row per key, name and content; content is an artifact's digest, or that of one folder's files in it."""
     holders = {content: artifact.digest for artifact in found.values() for content in artifact.contents}
@@ -136,6 +144,8 @@ def _input_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]
             for content in contents:
                 holder = content if content in found else holders.get(content)
                 yield {"key": key, "name": name, "content": content, "artifact": _now(found, holder) if holder else None}
+        for name in _READ_OF_ITSELF if made["kind"] == "train" and "example_sources" in dict(made["rows"]) else ():
+            yield {"key": key, "name": name, "content": made["digest"], "artifact": _now(found, made["digest"])}
 
 
 def _model_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:

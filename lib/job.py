@@ -74,9 +74,12 @@ class Result:
     read: tuple[Result, ...] = ()
 
     def closure(self) -> list[Result]:
-        """This result and all it read, each once, the oldest first."""
+        """This result and all it read, each once, the oldest first; not what stands behind problems that a stage made.
+
+        What follows on such problems is about them alone, and shares their shards.
+        """
         found: list[Result] = []
-        for result in self.read:
+        for result in () if "problems" in self.made else self.read:
             found.extend(r for r in result.closure() if r not in found)
         return [*found, self]
 

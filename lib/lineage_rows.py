@@ -130,10 +130,10 @@ def gather(ledger: Ledger, source: str, where: str) -> Completions:
 
 
 def _readers(ledger: Ledger, completions: Iterable[str], kind: str) -> list[str]:
-    """The artifacts made by stages of a kind that read any of these artifacts' completions."""
+    """The artifacts made by stages of a kind, or by trainings that did their work, that read any of these artifacts' completions."""
     found = ledger.rows(
         f"""SELECT DISTINCT a.digest FROM inputs AS i JOIN artifacts AS a USING (key)
-        WHERE i.name = 'completions' AND i.artifact IN ({listed(completions)}) AND a.kind = $kind ORDER BY ALL""",
+        WHERE i.name = 'completions' AND i.artifact IN ({listed(completions)}) AND a.kind IN ($kind, 'train') ORDER BY ALL""",
         kind=kind,
     )
     return [row["digest"] for row in found]

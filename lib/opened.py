@@ -31,7 +31,7 @@ def files_of(folder: Path) -> dict[str, str]:
 def refuse_other(campaign: Campaign, opening: Opening, given: frozenset[str]) -> None:
     """Raise UserError if an option that was given says something else than what the campaign was begun with.
 
-    `given` names options of `improve`: recipe, set, seed, model, problems, count, held-out, warm-steps, attempts,
+    `given` names options of `improve`: recipe, set, seed, model, problems, count, held-out, warm-steps, warm-start, attempts,
     same-problems, numbers. How far a campaign goes (`--rounds`) may always change.
     """
     if given and not campaign.opening:
@@ -90,6 +90,7 @@ def _spoken(opening: Json) -> dict[str, str]:
         "count": f"--count {counts['train']}",
         "held-out": f"--held-out {counts['validation']} (gate {counts['gate']}, test {counts['test']})",
         "warm-steps": f"--warm-steps {steps}" if steps else "no --warm-steps",
+        "warm-start": f"--warm-start {opening['warm_recipe']}" if opening.get("warm_recipe") else "no --warm-start",
         "attempts": f"--attempts {opening['attempts']}",
         "same-problems": "no --same-problems" if opening["fresh"] else "--same-problems",
         "numbers": f"--numbers {opening['numbers'] or 3}",

@@ -50,6 +50,8 @@ class Opening(Settings):
     """Whether each round trains on the next problems of the split, or all on the same."""
     warm_start: dict[str, str] = Field(default_factory=dict)
     """Changes to the recipe of the built-in model's warm start."""
+    warm_recipe: str | None = None
+    """The recipe of the built-in model's warm start; None leaves it to the recipe."""
     rounds: int = 3
     attempts: int = 1
     """How often a rejected round is tried before the campaign goes on."""
@@ -100,34 +102,39 @@ class Opening(Settings):
                 )
         return {**{split: min(count, have[split]) for split, count in COUNTS.items()}, **self.counts}
 
-    def warm_recipe(self, source: Any) -> Recipe:
-        """The recipe of the built-in model's warm start on a problem set."""
-        found = self._with_room(recipes.load("warm_start")[0], source)
-        return guarded(recipe_settled.with_verifiers(recipes.override(found, self.warm_start), source.verifiers()))
+    def warm_start_of(self, source: Any, recipe: Recipe | None = None) -> Recipe:
+        """The recipe of the built-in model's warm start on a problem set: the one asked for, or the recipe's own."""
+        name = self.warm_recipe or (recipe.warm_start if recipe else "warm_start")
+        found = self._with_room(recipes.load(name)[0], source)
+        return guarded(recipe_settled.with_verifiers(recipes.override(found, _in_every_place(found, self.warm_start)), source.verifiers()))
 
     def _made(self, name: str) -> tuple[Recipe, Strategy]:
         found, _ = recipes.load(name)
-        source = self._problem_set(name)
+        source = self._problem_set(name, found)
         own = {path: value for path, value in self.settings.items() if not path.startswith(OF_PROBLEMS)}
         changed = recipes.override(self._with_room(found, source), own)
         recipe = guarded(recipe_settled.with_verifiers(changed, source.verifiers()))
         refuse_unsound(recipe, replayable=frozenset({"base"} if self.model is None else ()))
+        if self.model is None:
+            self.warm_start_of(source, recipe)  # a mistake in it is told before anything is begun
         return recipe, source
 
     def _with_room(self, recipe: Recipe, source: Any) -> Recipe:
         """Longer problems need longer answers; what --set says comes after and stands."""
-        return recipe_settled.with_room(recipe, source.largest_answer_tokens) if self.numbers else recipe
+        longer = self.numbers or (isinstance(source, Countdown) and source.numbers > 3)
+        return recipe_settled.with_room(recipe, source.largest_answer_tokens) if longer else recipe
 
-    def _problem_set(self, name: str) -> Any:
-        """The user's PROBLEMS, if the recipe file has one, else Countdown."""
+    def _problem_set(self, name: str, recipe: Recipe) -> Any:
+        """The user's PROBLEMS, if the recipe file has one, else the recipe's own or Countdown."""
         settings = {path.removeprefix(OF_PROBLEMS): value for path, value in self.settings.items() if path.startswith(OF_PROBLEMS)}
         if self.problems is not None:
             return self._refuse_misfit(named(self.problems, settings), f"--problems {self.problems}")
         if settings:
             raise UserError(f"--set {OF_PROBLEMS}{next(iter(settings))} changes a problem set, and none is named; give one with --problems")
         found = getattr(UserCode.module(Path(name).stem), "PROBLEMS", None) if name.endswith(".py") else None
-        if found is None:
+        if found is None and (self.numbers or recipe.problems is None):
             return Countdown(numbers=self.numbers) if self.numbers else Countdown()
+        found = found or recipe.problems
         if not (isinstance(found, Strategy) and hasattr(found, "problems") and hasattr(found, "verifiers")):
             raise UserError(f"{name}: PROBLEMS must be a Strategy with problems(split, count, seed, exclude) and verifiers()")
         return self._refuse_misfit(found, f"{name} with PROBLEMS of its own")
@@ -143,12 +150,21 @@ class Opening(Settings):
         return source
 
 
+def _in_every_place(recipe: Recipe, settings: dict[str, str]) -> dict[str, str]:
+    """The settings of a slot such as `trainer.steps`, for each stage of the recipe that it stands for."""
+    found: dict[str, str] = {}
+    for path, value in settings.items():
+        slot, _, rest = path.partition(".")
+        found |= {f"{place}.{rest}": value for place in recipes.places(recipe.dump(), slot)} or {path: value}
+    return found
+
+
 def _has_config(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
 def guarded(recipe: Recipe) -> Recipe:
-    """The recipe with `decontaminate` written as the first filter of every filter stage that has none of its kind."""
+    """The recipe with `decontaminate` written as the first filter of every filter stage, and every online trainer, without one."""
     values = recipe.dump()
     guard = values["decontaminate"]
     if guard is None:
@@ -158,4 +174,7 @@ def guarded(recipe: Recipe) -> Recipe:
         for holder, name in [*slots, *((stage, "run") for stage in phase["stages"] if stage["verb"] == "filter")]:
             if all(member["strategy"] != guard["strategy"] for member in holder[name]):
                 holder[name] = [guard, *holder[name]]
+    for trainer in recipe_settled.online_trainers(values):
+        if all(member["strategy"] != guard["strategy"] for member in trainer["filters"]):
+            trainer["filters"] = [guard, *trainer["filters"]]
     return Recipe.model_validate(values)

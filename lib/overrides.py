@@ -73,6 +73,9 @@ def _unguarded(campaign: Campaign) -> Recipe:
         for holder, name in [(phase, "filters"), *((stage, "run") for stage in phase["stages"] if stage["verb"] == "filter")]:
             if guard is not None and list(holder[name][:1]) == [guard]:
                 holder[name] = list(holder[name][1:])
+    for trainer in recipe_settled.online_trainers(values):
+        if guard is not None and list(trainer["filters"][:1]) == [guard]:
+            trainer["filters"] = list(trainer["filters"][1:])
     return Recipe.model_validate(values)
 
 

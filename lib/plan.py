@@ -11,9 +11,13 @@ from lib.casting import MEASURED, Part, parts
 from lib.errors import UnknownName, UserError
 from lib.job import Job, Label, Result
 from lib.recipe import Phase, Stage
+from lib.roles import judges_of, measured_role
 from lib.strategy import Strategy
 
 Json = dict[str, Any]
+
+ITERATIONS = "lib.stages.iterations:Iterations"
+"""What a train stage does around a trainer that samples inside its training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,17 @@ class Ground:
     held_out: tuple[str, ...]
     """References to every held-out problem, for decontamination."""
     models: Mapping[str, Mapping[str, str]]
-    """Reference (`base`, `previous`, `champion`, `round:N`, …) → role → model digest."""
+    """Reference (`base`, `previous`, `champion`, `latest`, `round:N`, …) → role → model digest."""
     earlier: Mapping[str, Mapping[str, tuple[Result, ...]]]
     """Stage path → `accepted` or `all` → what that stage of earlier rounds read, for accumulation."""
     replay: Mapping[str, tuple[str, ...]]
     """Reference → the examples that this reference's model learned from."""
     engines: Mapping[str, Json] = field(default_factory=dict)
     """Role → the settings of its own engine, where it has one."""
+    before: Mapping[str, Result] = field(default_factory=dict)
+    """Stage path → what it made and read in the last finished attempt at a round, for controllers."""
+    rounds: int = 1
+    """How many were planned when the campaign began."""
 
     def stage_seed(self, phase: str, stage: str) -> int:
         return seeds.seed_of(self.seed, self.label.round, self.label.attempt, phase, stage)
@@ -76,6 +84,14 @@ def _named(name: str, phase: Phase, done: Mapping[str, Result]) -> Result:
     return done[path]
 
 
+def shards_of(stage: Stage, read: Result) -> tuple[str, ...]:
+    """The shards of the problems that a stage works on. Raises UserError where it reads stages that worked on others."""
+    found = list(dict.fromkeys(result.made["problems"] for result in read.nearest("problems")))
+    if len(found) > 1:
+        raise UserError(f"stage '{stage.label}' reads stages that worked on different problems; let it read those of one set")
+    return found[0] if found else ()
+
+
 def _dump(strategies: Iterable[Strategy]) -> list[Json]:
     return [strategy.model_dump(mode="json") for strategy in strategies]
 
@@ -99,7 +115,7 @@ def sample_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> lis
     settings: Json = {"sampler": stage.run[0].model_dump(mode="json"), **_engines(needed, ground)}
     models = _cast(needed, ground)
     seed = ground.stage_seed(phase.name, stage.label)
-    shards = read.every("problems") or ground.problems
+    shards = shards_of(stage, read) or ground.problems
     jobs = []
     for index, problems in enumerate(shards):
         inputs = {
@@ -113,13 +129,17 @@ def sample_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> lis
 
 
 def verify_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> list[Job]:
-    """One job a shard: the nearest completions, not those that their sampler read."""
+    """One job a shard: the nearest completions, not those that their sampler read; or one job over all that was read."""
     needed = parts(stage.run)
     models = _cast(needed, ground)
     gold: Json = {"gold": stage.gold} if stage.gold else {}
     settings: Json = {"verifiers": _dump(stage.run), **gold, **_engines(needed, ground)}
+    if any(getattr(verifier, "looks_back", False) for verifier in stage.run):
+        everything = {name: read.every(name) for name in ("problems", "completions", "verdicts")}
+        seed = ground.stage_seed(phase.name, stage.label) if models else 0
+        return [Job("verify", ground.at(phase.name, stage.label), settings, _given(everything), models, seed, needs_device=bool(models))]
     judged = Result({}, tuple(Result(found.made) for found in read.nearest("completions")))
-    shards = read.every("problems")
+    shards = shards_of(stage, read)
     jobs = []
     for index, problems in enumerate(shards):
         inputs = {"problems": (problems,), "completions": judged.shard("completions", index)}
@@ -131,23 +151,38 @@ def verify_jobs(phase: Phase, stage: Stage, read: Result, ground: Ground) -> lis
 
 def filter_job(phase: Phase, stage: Stage, read: Result, ground: Ground) -> Job:
     """One job over all shards."""
-    inputs = {name: read.every(name) for name in ("problems", "completions", "verdicts")}
+    inputs = {name: read.every(name) for name in ("problems", "completions", "verdicts", "token_scores", "nodes")}
     inputs["held_out"] = ground.held_out
     seed = ground.stage_seed(phase.name, stage.label)
-    return Job("filter", ground.at(phase.name, stage.label), {"filters": _dump(stage.run)}, _given(inputs), {}, seed)
+    settings: Json = {"filters": _dump(stage.run), **({"round": ground.label.round} if makes_problems(stage) else {})}
+    return Job("filter", ground.at(phase.name, stage.label), settings, _given(inputs), {}, seed)
+
+
+def makes_problems(stage: Stage) -> bool:
+    """Whether a filter stage makes problems, which the stages after it work at."""
+    return bool(stage.run) and getattr(stage.run[-1], "makes", "") == "problems"
 
 
 def train_job(phase: Phase, stage: Stage, read: Result, ground: Ground) -> Job:
     """One job: the examples read, those of earlier rounds, what the trainer replays, and the models it starts from."""
     trainer = stage.run[0]
     table = f"examples_{getattr(trainer, 'learns_from', 'sft')}"
-    earlier = ground.earlier.get(f"{phase.name}/{stage.label}", {}).get(stage.accumulate, ())
+    earlier = ground.earlier.get(f"{phase.name}/{stage.label}", {}).get(stage.accumulate, ())[-(stage.keep_rounds or 0) :]
     inputs = {"examples": Result({}, (*earlier, read)).every(table), "replay": _replayed(trainer, ground)}
-    models = {"start": ground.model(getattr(trainer, "start_from", "previous"), phase.role)}
+    role = getattr(trainer, "start_role", "") or phase.role
+    models = {"start": ground.model(getattr(trainer, "start_from", "previous"), role)}
     if reference := getattr(trainer, "reference", None):
         models["reference"] = ground.model(reference, phase.role)
     seed = ground.stage_seed(phase.name, stage.label)
     settings: Json = {"trainer": trainer.model_dump(mode="json")}
+    if getattr(trainer, "online", False):
+        live = Part(phase.role)
+        others = [part for part in parts([trainer]) if part != live]
+        settings |= {"iterations": {"strategy": ITERATIONS, "role": phase.role}, **_engines([live, *others], ground)}
+        inputs |= {"problems": shards_of(stage, read) or ground.problems, "held_out": ground.held_out}
+        models |= _cast(others, ground)
+    if stage.keep_rows:
+        settings["keep"] = {"rows": stage.keep_rows, "evict": stage.evict, "seed": seeds.seed_of(ground.seed, phase.name, stage.label)}
     return Job("train", ground.at(phase.name, stage.label), settings, _given(inputs), models, seed, needs_device=True)
 
 
@@ -178,19 +213,29 @@ def evaluate_sample_jobs(evaluator: Any, model: str, split: str, problems: tuple
     ]
 
 
-def evaluate_verify_jobs(
-    evaluator: Any, model: str, split: str, problems: tuple[str, ...], completions: tuple[str, ...], ground: Ground
-) -> list[Job]:
-    """The verifying that feeds an evaluator; what it draws, it draws alike for every model that is measured."""
-    verifiers = _dump(evaluator.verifiers)
-    needed = parts(evaluator.verifiers)
+def rival_sample_jobs(evaluator: Any, model: str, split: str, problems: tuple[str, ...], ground: Ground) -> list[Job]:
+    """The same sampling of the model that an evaluator measures against; none where it has none, or measures that very model."""
+    against = getattr(evaluator, "against", "")
+    rival = ground.model(against, measured_role(evaluator)) if against else model
+    return evaluate_sample_jobs(evaluator, rival, split, problems, ground) if rival != model else []
+
+
+def evaluate_verify_jobs(evaluator: Any, model: str, split: str, read: Result, ground: Ground) -> list[Job]:
+    """The verifying that feeds an evaluator; what it draws, it draws alike for every model that is measured.
+
+    Reads `problems`, `completions` and, where there are some, `rivals`, shard by shard.
+    """
+    judges = judges_of(evaluator)
+    verifiers = _dump(judges)
+    needed = parts(judges)
     settings: Json = {"verifiers": verifiers, **_engines(needed, ground)}
     models = _cast_measuring(needed, model, ground)
     seed = seeds.seed_of(ground.seed, "evaluate", split, verifiers) if needed else 0
-    labels = [ground.at("evaluate", split, i, len(problems), "verify") for i in range(len(problems))]
+    shards = range(len(read.made["problems"]))
+    labels = [ground.at("evaluate", split, i, len(shards), "verify") for i in shards]
+    inputs = [_given({name: read.shard(name, i) for name in ("problems", "completions", "rivals")}) for i in shards]
     return [
-        Job("verify", label, settings, {"problems": (p,), "completions": (c,)}, models, seed, needs_device=bool(models))
-        for label, p, c in zip(labels, problems, completions, strict=True)
+        Job("verify", label, settings, given, models, seed, needs_device=bool(models)) for label, given in zip(labels, inputs, strict=True)
     ]
 
 
@@ -202,7 +247,7 @@ def _cast_measuring(needed: Iterable[Part], model: str, ground: Ground) -> dict[
 def evaluate_job(evaluator: Any, model: str, split: str, fed: Result, ground: Ground) -> Job:
     """The measuring itself."""
     settings: Json = {"evaluator": evaluator.model_dump(mode="json"), "split": split, "model_id": model}
-    inputs = {name: fed.every(name) for name in ("problems", "completions", "verdicts")}
+    inputs = {name: fed.every(name) for name in ("problems", "completions", "verdicts", "token_scores", "nodes", "rivals")}
     return Job("evaluate", ground.at("evaluate", split, part="evaluate"), settings, _given(inputs))
 
 

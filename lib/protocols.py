@@ -29,6 +29,10 @@ class Tables:
     problems: pa.Table
     completions: pa.Table = field(default_factory=records.COMPLETIONS.empty)
     verdicts: pa.Table = field(default_factory=records.VERDICTS.empty)
+    token_scores: pa.Table = field(default_factory=records.TOKEN_SCORES.empty)
+    nodes: pa.Table = field(default_factory=records.NODES.empty)
+    rivals: pa.Table = field(default_factory=records.COMPLETIONS.empty)
+    """For an evaluator with `against`: that model's completions; none where it is the one measured (lib.rivals)."""
     earlier: pa.Table = field(default_factory=records.COMPLETIONS.empty)
     """For a sampler that names `adds`: completions that it has made before and need not make again (lib.samplers.standing)."""
     begun: pa.Table = field(default_factory=records.COMPLETIONS.empty)
@@ -93,54 +97,6 @@ class Engine(Protocol):
         ...
 
 
-Pair = tuple[Sequence[int], Sequence[int]]
-"""Token ids of a prompt and of its completion."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One completion under a bare model (temperature 1, top_p 1), with one float per completion id in each list."""
-
-    logprobs: list[float]
-    entropies: list[float]
-    """Nats of the distribution that the token was drawn from."""
-    margins: list[float]
-    """Probability of its most likely token less that of the second."""
-
-
-@runtime_checkable
-class Scorer(Engine, Protocol):
-    """An engine that can also say how likely given tokens are."""
-
-    @property
-    def positions(self) -> int | None:
-        """Tokens that the model can hold, prompt and completion together; None where nothing limits them."""
-        ...
-
-    def score(self, pairs: Sequence[Pair], report: Report) -> list[Scored]:
-        """For each pair, in order, the figures of its completion's tokens."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a classification model is shown: a conversation whose last turn is an answer, in parts that join to its text."""
-
-    messages: list[dict[str, str]]
-    parts: list[str]
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """An engine over a classification model."""
-
-    model_id: str
-
-    def read(self, readings: Sequence[Reading], report: Report) -> list[list[list[float]] | None]:
-        """For each reading, the class logits at the end of each of its parts; None where it passes the model's positions."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What a stage may use of the machine it runs on; never part of a key."""
@@ -151,13 +107,6 @@ class Machine:
     report: Report = silent
     scratch: Path | None = None
     """A folder of this work's own that outlives a crash, until its result is published; None keeps nothing."""
-
-
-@runtime_checkable
-class Keeping(Protocol):
-    """An engine that keeps what is finished of its work in a folder, so that the same work begun again need not ask again."""
-
-    def keep_in(self, folder: Path | None) -> None: ...
 
 
 @runtime_checkable
@@ -189,11 +138,27 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
+class NodeSampler(Sampler, Protocol):
+    """A sampler that searches: every completion continues another's first tokens, or none's, and makes one node of a tree.
+
+    Its engine must heed `start`; the stage refuses one that does not.
+    """
+
+    def sample_nodes(self, tables: Tables, engines: Mapping[str, Engine], seed: int, report: Report) -> tuple[pa.Table, pa.Table]:
+        """What `sample` returns, and a row of records.NODES for each completion."""
+        ...
+
+
+@runtime_checkable
 class Verifier(Protocol):
     """Judges completions.
 
-    One that looks at a whole group at once says so with `unit = "group"`, and is given whole groups when it tries again;
-    one whose verdicts rest on the problem's own answer or tests says `knows_gold = True`, and others are measured by it.
+    One that looks at a whole group at once says so with `unit = "group"`, and is given whole groups when it tries again. One whose
+    verdicts rest on other completions and what was said of these says `looks_back = True`: then its stage is one job over all
+    problems, completions and verdicts that the stage reads, and it owes verdicts only for the completions that it judges;
+    one whose verdicts rest on the problem's own answer or tests says `knows_gold = True`, and others are measured by it; one that
+    holds another for its own ends, and shows it no gold answer, says `knows_gold = False`. Any strategy that judges by the
+    problem set's own verifiers names the setting that takes them in `takes_own_verifiers`.
     """
 
     def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
@@ -254,6 +219,35 @@ class Trainer(Protocol):
         ...
 
 
+@runtime_checkable
+class Gathering(Protocol):
+    """What an online trainer is given: examples, whenever it asks, and a place to note what it did with them."""
+
+    def gather(self, model: Any, number: int) -> pa.Table:
+        """The examples of one iteration, sampled from a live model as it stands, in evaluation mode."""
+        ...
+
+    def note(self, number: int, **figures: float) -> None:
+        """Add figures to what is kept of an iteration."""
+        ...
+
+
+@runtime_checkable
+class OnlineTrainer(Protocol):
+    """A trainer whose examples are sampled from the weights that it trains. It says `online = True`, and its settings name the
+    `sampler`, `verifiers` and `filters` of every iteration and how many `problems` an iteration has."""
+
+    online: ClassVar[bool]
+    learns_from: ClassVar[str]
+
+    @property
+    def problems(self) -> int: ...
+
+    def train_online(self, models: Mapping[str, Path], gathering: Gathering, out: Path, seed: int, machine: Machine) -> dict[str, float]:
+        """As `train`, with examples of every iteration asked of `gathering`."""
+        ...
+
+
 class Evaluated(NamedTuple):
     """Rows of records.METRICS and records.METRIC_ITEMS without model_id and split, which the stage fills in."""
 
@@ -263,7 +257,7 @@ class Evaluated(NamedTuple):
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Measures a model from completions and verdicts; names the sampler and verifiers that feed it."""
+    """Measures a model from completions and verdicts; names the sampler and verifiers that feed it (lib.evaluators.measuring)."""
 
     def evaluate(self, tables: Tables) -> Evaluated: ...
 

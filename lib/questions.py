@@ -1,4 +1,7 @@
-"""What people ask of a ledger, by name, in SQL over its views."""
+"""What people ask of a ledger, by name, in SQL over its views.
+
+A train stage has completions, verdicts and what was dropped only where its training sampled for itself.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ class Question(NamedTuple):
 _FUNNEL = """
 WITH jobs AS (SELECT DISTINCT campaign, round, attempt, verb, key, digest FROM stages WHERE verb <> 'evaluate'),
 sampled AS (SELECT campaign, round, attempt, count(DISTINCT completion_id) AS sampled
-    FROM jobs JOIN completions ON artifact = digest WHERE verb = 'sample' GROUP BY ALL),
+    FROM jobs JOIN completions ON artifact = digest WHERE verb IN ('sample', 'train') GROUP BY ALL),
 correct AS (SELECT campaign, round, attempt, count(DISTINCT completion_id) AS correct
-    FROM jobs JOIN judged ON artifact = digest WHERE verb = 'verify' AND outcome = 'correct' GROUP BY ALL),
+    FROM jobs JOIN judged ON artifact = digest WHERE verb IN ('verify', 'train') AND outcome = 'correct' GROUP BY ALL),
 kept AS (SELECT campaign, round, attempt, count(DISTINCT completion_id) AS kept
-    FROM jobs JOIN example_sources ON artifact = digest WHERE verb = 'filter' AND part <> 'prompt' GROUP BY ALL),
+    FROM jobs JOIN example_sources ON artifact = digest WHERE verb IN ('filter', 'train') AND part <> 'prompt' GROUP BY ALL),
 trained AS (SELECT campaign, round, attempt, count(*) AS trained
     FROM jobs JOIN inputs USING (key) JOIN examples USING (artifact)
     WHERE verb = 'train' AND name IN ('examples', 'replay') GROUP BY ALL)
@@ -33,7 +36,7 @@ ORDER BY campaign, round, attempt
 
 _DROP_REASONS = """
 SELECT campaign, round, attempt, stage, filter, reason, count(*) AS n
-FROM stages JOIN dropped ON artifact = digest WHERE verb = 'filter'
+FROM stages JOIN dropped ON artifact = digest WHERE verb IN ('filter', 'train')
 GROUP BY ALL ORDER BY campaign, round, attempt, stage, n DESC, filter, reason
 """
 
@@ -42,7 +45,7 @@ WITH answered AS (
     SELECT DISTINCT s.campaign, s.round, s.attempt, c.problem_id, c.completion_id, j.outcome
     FROM stages AS s JOIN judged AS j ON j.artifact = s.digest JOIN inputs AS i ON i.key = s.key AND i.name = 'completions'
     JOIN completions AS c ON c.artifact = i.artifact AND c.completion_id = j.completion_id
-    WHERE s.verb = 'verify'),
+    WHERE s.verb IN ('verify', 'train')),
 solved AS (SELECT campaign, round, attempt, problem_id, count(*) AS n, count(*) FILTER (outcome = 'correct') AS correct,
         count(*) FILTER (outcome = 'undecided') AS undecided
     FROM answered GROUP BY ALL)
@@ -74,6 +77,11 @@ SELECT campaign, round, attempt, stage, tokens, round(device_seconds, 2) AS devi
 FROM spent ORDER BY campaign, round, attempt, stage
 """
 
+_DECISIONS = """
+SELECT DISTINCT campaign, round, attempt, stage, s.key AS key, value
+FROM state AS s JOIN stages ON artifact = digest WHERE verb = 'control' ORDER BY ALL
+"""
+
 NAMED = {
     "funnel": Question(
         "How many completions were sampled, correct, kept as examples (earlier rounds' too, where a stage accumulates), "
@@ -86,6 +94,7 @@ NAMED = {
     "costs": Question(
         "What did each stage cost its round in tokens, device-seconds and seconds, and what share of its seconds was reused?", _COSTS
     ),
+    "decisions": Question("What did each controller decide in each round (`set.PATH` is a setting of its phase), and by what?", _DECISIONS),
     "curves": Question("How did each metric move over the rounds?", _CURVES),
 }
 """Name → question."""

@@ -18,21 +18,17 @@ from pydantic import Field, ValidationError, model_validator
 
 from lib import recipes
 from lib.alarms.every import Alarms
+from lib.deciding import named
 from lib.engines.huggingface import Huggingface
 from lib.errors import RoundhouseError, UnknownName, UserError
 from lib.filters.decontaminate import Decontaminate
 from lib.gate import Gate
+from lib.memory import Memory
 from lib.strategy import AnyStrategy, Settings, UserCode
 
 Verb = Literal["sample", "verify", "filter", "train", "evaluate"]
-Accumulate = Literal["no", "accepted", "all"]
 
-METHODS: dict[str, tuple[str, ...]] = {
-    "sample": ("sample",),
-    "verify": ("verify",),
-    "filter": ("filter", "build"),
-    "train": ("train",),
-}
+METHODS = {"sample": ("sample",), "verify": ("verify",), "filter": ("filter", "build"), "train": ("train", "train_online")}
 """Verb of a stage → the methods of which its strategies must have one."""
 
 SLOTS = {
@@ -41,11 +37,14 @@ SLOTS = {
     "filters": ("filter", "run"),
     "trainer": ("train", "run.0"),
     "accumulate": ("train", "accumulate"),
+    "keep_rounds": ("train", "keep_rounds"),
+    "keep_rows": ("train", "keep_rows"),
+    "evict": ("train", "evict"),
 }
 """Field of a phase → the verb of the stage that it stands for, and where in that stage it is."""
 
 
-class Stage(Settings):
+class Stage(Memory):
     """One named stage of a phase."""
 
     verb: Verb
@@ -57,8 +56,6 @@ class Stage(Settings):
     """Its name in the phase; the verb unless given."""
     reads: tuple[str, ...] = ()
     """The stages it reads; the one before it unless given."""
-    accumulate: Accumulate = "no"
-    """Whether a train stage also learns the examples of earlier rounds: none, those of accepted rounds, or all."""
     undecided_limit: float = 0.05
     """The share of undecided verdicts past which a verify stage fails."""
     gold: str = ""
@@ -78,20 +75,26 @@ class Stage(Settings):
         return self.name or self.verb
 
 
-class Phase(Settings):
+class Phase(Memory):
     """Stages in order for one role: the four slots, or `stages` in full."""
 
     name: str = "main"
+    """What its stages' paths begin with."""
     role: str = "policy"
     """The role whose model is trained here."""
+    first_round_only: bool = False
+    """Whether later rounds leave it out: for what must be there before the loop can begin, such as a first value model."""
     sampler: AnyStrategy | None = None
+    """What writes completions; with it come a verify and a filter stage."""
     verifiers: tuple[AnyStrategy, ...] = ()
+    """What judges them; none takes the problem set's own."""
     filters: tuple[AnyStrategy, ...] = ()
+    """What leaves completions out, in order; the last may be a builder, which makes the examples."""
     trainer: AnyStrategy | None = None
-    accumulate: Accumulate = "no"
-    """Whether the trainer also learns the examples of earlier rounds."""
     stages: tuple[Stage, ...] = ()
     """In full, instead of the four slots."""
+    controllers: tuple[AnyStrategy, ...] = ()
+    """What decides on settings or problems of this phase before its stages run, in order (lib.deciding)."""
 
     @model_validator(mode="after")
     def _one_form(self) -> Phase:
@@ -106,7 +109,14 @@ class Phase(Settings):
                 if "/" not in name and name not in seen:
                     raise UnknownName("stage", name, seen, f"before '{stage.label}' in phase '{self.name}'")
             seen.add(stage.label)
+        if both := seen & self.deciders.keys():
+            raise UserError(f"phase '{self.name}' has a stage named '{min(both)}' as its controller is; give the stage another name")
         return self
+
+    @property
+    def deciders(self) -> dict[str, Any]:
+        """Name → controller, in order."""
+        return named(self.controllers)
 
     @property
     def pipeline(self) -> tuple[Stage, ...]:
@@ -119,7 +129,8 @@ class Phase(Settings):
             stages.append(Stage(verb="verify", run=self.verifiers))
             stages.append(Stage(verb="filter", run=self.filters))
         if self.trainer is not None:
-            stages.append(Stage(verb="train", run=(self.trainer,), accumulate=self.accumulate))
+            memory = {name: getattr(self, name) for name in Memory.model_fields}
+            stages.append(Stage(verb="train", run=(self.trainer,), **memory))
         return tuple(stages)
 
 
@@ -128,6 +139,10 @@ class Recipe(Settings):
 
     phases: tuple[Phase, ...]
     evaluators: tuple[AnyStrategy, ...]
+    warm_start: str = "warm_start"
+    """The recipe in lib/recipes by which the built-in model is made, where no other is given."""
+    problems: AnyStrategy | None = None
+    """The problem set, where none is asked for; None is the built-in Countdown."""
     engine: AnyStrategy = Huggingface()
     """Where tokens come from."""
     engines: dict[str, AnyStrategy] = Field(default_factory=dict)
@@ -138,12 +153,23 @@ class Recipe(Settings):
     """What a new model must show to become champion; None promotes every model."""
     alarms: Alarms = Alarms()
     """What is watched in every round; an alarm is told and recorded, and stops nothing."""
+    stop: AnyStrategy | None = None
+    """What ends the campaign before its last round, such as Plateau(); asked before each new round."""
 
-    def stages(self) -> Iterator[tuple[Phase, Stage]]:
-        """Every stage of a round, in order, with its phase."""
-        for phase in self.phases:
+    def stages(self, number: int = 1) -> Iterator[tuple[Phase, Stage]]:
+        """Every stage of a round, in order, with its phase; of the first one, which has them all, unless a number is given."""
+        for phase in self.phases_of(number):
             for stage in phase.pipeline:
                 yield phase, stage
+
+    def phases_of(self, number: int) -> list[Phase]:
+        """The phases of a round."""
+        return [phase for phase in self.phases if number <= 1 or not phase.first_round_only]
+
+    @property
+    def trained_roles(self) -> list[str]:
+        """The roles whose models a round makes, each once."""
+        return list(dict.fromkeys(phase.role for phase, stage in self.stages() if stage.verb == "train"))
 
     def dump(self) -> dict[str, Any]:
         """As JSON values; `Recipe.model_validate` makes it again."""

@@ -97,10 +97,17 @@ COMPLETIONS = _spec(
 
 NODES = _spec(
     "nodes",
-    1,
+    2,
     "completion_id",
-    {"completion_id": pa.string(), "depth": pa.int32(), "visits": pa.int64(), "total_value": pa.float64(), "terminal": pa.bool_()},
-    {"parent": pa.string(), "prior": pa.float64(), "value": pa.float64()},
+    {
+        "completion_id": pa.string(),  # the draw that made the node: its parent's tokens, then a continuation to the end
+        "depth": pa.int32(),
+        "tokens": pa.int32(),  # how many of the completion's tokens lead to the node and belong to it; what follows is a rollout
+        "visits": pa.int64(),
+        "total_value": pa.float64(),
+        "terminal": pa.bool_(),
+    },
+    {"parent": pa.string(), "prior": pa.float64(), "value": pa.float64()},  # parent: completion_id of a node; null below the root
 )
 
 VERDICTS = _spec(
@@ -119,15 +126,15 @@ VERDICTS = _spec(
 
 SFT = _spec(
     "examples_sft",
-    1,
+    2,
     "example_id",
     {"example_id": pa.string(), "problem_id": pa.string(), "input_ids": _ids, "labels": _ids, "weight": pa.float64()},
-    {},
+    {"reference_logprobs": _floats},  # one per labelled token, where a verify stage scored them
 )
 
 PAIR = _spec(
     "examples_pair",
-    1,
+    2,
     "example_id",
     {
         "example_id": pa.string(),
@@ -141,7 +148,14 @@ PAIR = _spec(
         "strategy": pa.string(),
         "weight": pa.float64(),
     },
-    {"chosen_win": pa.float64(), "rejected_win": pa.float64(), "epsilon": pa.float64(), "split_pos": pa.int32()},
+    {
+        "chosen_win": pa.float64(),  # probability of winning against the group (SPPO)
+        "rejected_win": pa.float64(),
+        "epsilon": pa.float64(),  # probability that the pair is the wrong way round
+        "split_pos": pa.int32(),  # tokens of input_ids that both sides share; loss comes from those after
+        "chosen_reference_logprobs": _floats,  # one per labelled token of the side, where a verify stage scored them
+        "rejected_reference_logprobs": _floats,
+    },
 )
 
 UNPAIRED = _spec(
@@ -154,7 +168,7 @@ UNPAIRED = _spec(
 
 GROUP = _spec(
     "examples_group",
-    1,
+    2,
     "example_id",
     {
         "example_id": pa.string(),
@@ -167,7 +181,11 @@ GROUP = _spec(
         "advantage": pa.float64(),
         "pass_rate": pa.float64(),
     },
-    {},
+    {
+        "correct": pa.bool_(),
+        "weight": pa.float64(),  # 1 where there is none
+        "reference_logprobs": _floats,  # one per labelled token, where a verify stage scored them
+    },
 )
 
 STEP = _spec(
@@ -179,10 +197,10 @@ STEP = _spec(
         "problem_id": pa.string(),
         "input_ids": _ids,
         "step": pa.int32(),
-        "position": pa.int32(),
+        "position": pa.int32(),  # of the token in input_ids at whose end the value is read
         "target": pa.float64(),
     },
-    {},
+    {"weight": pa.float64()},  # 1 where there is none
 )
 
 EXAMPLE_SOURCES = _spec(

@@ -8,7 +8,9 @@
                                 out, `finish_reason` error and `outcome` undecided, which no stage learns from. The example
                                 that it was in goes; it and others that were in that example alone are dropped instead, by
                                 "Forget", and keep the count
-    of one that followed it     (parent_id: it was shown the forgotten text) as of the completion
+    of one that followed it     (parent_id: it was shown the forgotten text; or a node of a tree that continues its tokens) as of
+                                the completion
+    of a problem made of it     as of a forgotten problem; of one that is forgotten, what it was made of is as a forgotten completion
 
 Ids stay where rows do; they are hashes, of which a short problem could still be guessed by trying. `metric_items` stay: a
 number under a problem's id, without which a model's figures could not be told again. Not covered: `state`, and tables that
@@ -46,7 +48,7 @@ _TAKEN_OUT: dict[str, dict[str, Any]] = {
         "entropy_mean": None,
     },
     "verdicts": {"reason": REASON, "outcome": "undecided", "score": None, "raw_text": None, "n_tokens": 0},
-    "nodes": {"prior": None, "value": None, "total_value": 0.0},
+    "nodes": {"prior": None, "value": None, "total_value": 0.0, "tokens": 0},
     "token_scores": {"logprobs": []},
 }
 """Table → column → what stands there in a row that stays."""
@@ -70,7 +72,7 @@ class Redaction:
     def of(cls, forgotten: Iterable[Forgotten]) -> Redaction:
         every = list(forgotten)
         return cls(
-            frozenset(one.id for one in every if one.kind == "problem"),
+            frozenset(name for one in every for name in one.problems),
             frozenset(name for one in every for name in one.removed),
             frozenset(name for one in every for name in one.blanked),
             frozenset(name for one in every for name in one.examples),

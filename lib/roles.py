@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from lib.strategy import Strategy
 
@@ -13,6 +14,17 @@ POLICY = "policy"
 def measured_role(evaluator: Strategy) -> str:
     """The role whose models an evaluator measures: the one that its sampler draws from."""
     return str(getattr(getattr(evaluator, "sampler", None), "role", POLICY))
+
+
+def judges_of(evaluator: Any) -> tuple[Strategy, ...]:
+    """The verifiers that feed an evaluator: those that say what is correct, and its scorer where it has one."""
+    scorer = getattr(evaluator, "scorer", None)
+    return (*getattr(evaluator, "verifiers", ()), *((scorer,) if scorer is not None else ()))
+
+
+def scorer_name(evaluator: Any) -> str:
+    """The name of the verdicts of an evaluator's scorer; empty where it has none."""
+    return str(getattr(getattr(evaluator, "scorer", None), "name", ""))
 
 
 def judged_roles(evaluators: Iterable[Strategy], made: Iterable[str]) -> list[str]:

@@ -86,7 +86,7 @@ def _datasets(record: RoundRecord, store: Store) -> list[DatasetRef]:
     for path, stage in record.stages.items():
         if stage["verb"] == "evaluate":
             continue
-        problems = stage["read"].get("problems", []) if stage["verb"] == "sample" else []
+        problems = stage["read"].get("problems", []) if stage["verb"] == "sample" else stage["made"].get("problems", [])
         given = [(table, ref) for table, refs in {**stage["made"], "problems": problems}.items() if table in TABLES for ref in refs]
         given += [(_kind_of(ref, store), ref) for refs in stage["learned"].values() for ref in refs]
         for table, reference in given:

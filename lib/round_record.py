@@ -27,6 +27,8 @@ class RoundRecord:
     state: str = "running"  # running, accepted, rejected
     start: dict[str, str] = field(default_factory=dict)
     """Role → the model that the round's `previous` was."""
+    besides: dict[str, dict[str, str]] = field(default_factory=dict)
+    """`latest` and `round:N`, where its recipe names them → role → the model that this was."""
     made: dict[str, str] = field(default_factory=dict)
     """Role → the model that the round made."""
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)

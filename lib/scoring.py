@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from lib.protocols import Pair, Scored
+from lib.engine_kinds import Pair, Scored
 
 LOGITS_ON_CPU, LOGITS = 2**23, 2**27
 """Logits held at once: rows times positions times vocabulary."""

@@ -9,18 +9,20 @@ CLOSING = "evaluate/test"
 """The figures of the test split: taken once, after the last round, so they belong to no round."""
 
 
-def paths(recipe: Recipe) -> list[str]:
-    """Every stage of a round that runs this recipe, in order."""
+def paths(recipe: Recipe, number: int = 1) -> list[str]:
+    """Every stage of round `number` that runs this recipe, in order; the first has them all."""
     splits = ("validation",) if recipe.gate is None else ("validation", "gate")
-    return [*(f"{phase.name}/{stage.label}" for phase, stage in recipe.stages()), *(f"evaluate/{split}" for split in splits)]
+    phases = recipe.phases_of(number)
+    ours = [f"{phase.name}/{name}" for phase in phases for name in (*phase.deciders, *(stage.label for stage in phase.pipeline))]
+    return [*ours, *(f"evaluate/{split}" for split in splits)]
 
 
-def named(recipe: Recipe, stage: str, phase: str | None = None) -> tuple[str, ...]:
-    """The paths that a stage's name or path stands for, in the phase that is given: one, or for `evaluate` every split.
+def named(recipe: Recipe, stage: str, phase: str | None = None, number: int = 1) -> tuple[str, ...]:
+    """The paths that a stage's name or path stands for in a round, in the phase that is given: one, or for `evaluate` every split.
 
     Raises UnknownName with the near miss, or UserError where several phases have the stage.
     """
-    every = paths(recipe)
+    every = paths(recipe, number)
     phases = list(dict.fromkeys(path.partition("/")[0] for path in every))
     if phase is not None and phase not in phases:
         raise UnknownName("phase", phase, phases, "in this round")

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from lib.errors import UnknownName, UserError
 
 VARIABLE = "ROUNDHOUSE_TIMEOUT_SECONDS"
-KINDS = ("adopt", "initialise", "problems", "recordings", "sample", "verify", "filter", "train", "evaluate")
+KINDS = ("adopt", "initialise", "problems", "recordings", "subset", "control", "sample", "verify", "filter", "train", "evaluate")
 """Every kind of job: the stages, and what comes before them."""
 
 _HOUR = 3600.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -34,14 +34,25 @@ def evaluate(recipe: Recipe, models: Mapping[str, str], split: str, problems: tu
     for evaluator in evaluators_of(recipe, models):
         model = models[measured_role(evaluator)]
         sampled = publish_all(shop, plan.evaluate_sample_jobs(evaluator, model, split, problems, ground))
-        completions = tuple(d.digest for d in sampled)
-        verified = publish_all(shop, plan.evaluate_verify_jobs(evaluator, model, split, problems, completions, ground))
+        rivals = publish_all(shop, plan.rival_sample_jobs(evaluator, model, split, problems, ground))
+        drawn = Result({"problems": problems, "completions": _digests(sampled), "rivals": _digests(rivals)})
+        verified = publish_all(shop, plan.evaluate_verify_jobs(evaluator, model, split, drawn, ground))
         refuse_undecided(f"evaluate {split}", UNDECIDED_LIMIT, verified, shop)
-        fed = Result({"problems": problems, "completions": completions, "verdicts": tuple(d.digest for d in verified)})
+        besides = {"nodes": _holding("nodes", sampled, shop), "token_scores": _holding("token_scores", verified, shop)}
+        fed = Result({"verdicts": _digests(verified), **besides}, (drawn,))
         measured.append(publish(shop, plan.evaluate_job(evaluator, model, split, fed, ground)))
-        jobs += [*sampled, *verified, measured[-1]]
-    digests = tuple(d.digest for d in measured)
+        jobs += [*sampled, *rivals, *verified, measured[-1]]
+    digests = _digests(measured)
     return Finished(Result({"metrics": digests, "metric_items": digests}), jobs)
+
+
+def _digests(done: Iterable[Done]) -> tuple[str, ...]:
+    return tuple(d.digest for d in done)
+
+
+def _holding(table: str, done: list[Done], shop: Workshop) -> tuple[str, ...]:
+    """The artifacts of these jobs, where each of them has the table."""
+    return _digests(done) if all(table in shop.tables_made(d.digest) for d in done) else ()
 
 
 def metric_rows(finished: Finished, shop: Workshop) -> list[dict[str, Any]]:

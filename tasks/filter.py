@@ -12,7 +12,10 @@ from tasks.workshop import Workshop
 
 
 def filter(phase: Phase, stage: Stage, read: Result, ground: Ground, shop: Workshop) -> Finished:
-    """Examples, their sources and the dropped."""
+    """Examples, their sources and the dropped; or new problems, in shards."""
     done = publish(shop, plan.filter_job(phase, stage, read, ground))
-    made: dict[str, tuple[str, ...]] = dict.fromkeys(shop.tables_made(done.digest), (done.digest,))
+    names = [name for name in shop.tables_made(done.digest) if "/" not in name and name != "problems"]
+    made: dict[str, tuple[str, ...]] = dict.fromkeys(names, (done.digest,))
+    if plan.makes_problems(stage):
+        made["problems"] = tuple(shop.shards_of(done.digest))
     return Finished(Result(made, (read,)), [done])

@@ -12,6 +12,9 @@ from tasks.workshop import Workshop
 
 
 def sample(phase: Phase, stage: Stage, read: Result, ground: Ground, shop: Workshop) -> Finished:
-    """Completions of every shard."""
+    """Completions of every shard, and nodes where the sampler searches a tree."""
     done = publish_all(shop, plan.sample_jobs(phase, stage, read, ground))
-    return Finished(Result({"completions": tuple(d.digest for d in done)}, (read,)), done)
+    made = {"completions": tuple(d.digest for d in done)}
+    if all("nodes" in shop.tables_made(d.digest) for d in done):
+        made["nodes"] = made["completions"]
+    return Finished(Result(made, (read,)), done)

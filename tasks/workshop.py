@@ -17,13 +17,14 @@ from typing import Any, ClassVar
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lib import grown, holding, keys, tables
+from lib import deciding, grown, holding, keys, tables
 from lib.budget import NOTHING, Budget, Cost, Spending, job_cost
 from lib.errors import ChildCrashed, Collected, DamagedArtifact, SlotLost, UserError
 from lib.home import Home
 from lib.in_use import InUse
 from lib.job import Job, Label
 from lib.protocols import Earlier, Machine, Work
+from lib.records import STATE
 from lib.redaction import REASON
 from lib.store import Publication, Store
 from lib.strategy import load
@@ -157,7 +158,8 @@ class Workshop:
     def _is_drawn_otherwise(self, job: Job) -> bool:
         """Whether a job would not come out the same again: an accelerator or a server adds up in whichever order it likes."""
         engines = [load(engine) for engine in (job.settings.get("engine"), *job.settings.get("engines", {}).values())]
-        return job.kind == "sample" and (self.device != "cpu" or not all(getattr(engine, "reproducible", True) for engine in engines))
+        samples = job.kind == "sample" or "iterations" in job.settings
+        return samples and (self.device != "cpu" or not all(getattr(engine, "reproducible", True) for engine in engines))
 
     def afford(self, job: Job) -> None:
         """Raise BudgetSpent where the job's campaign may not spend any more."""
@@ -178,6 +180,10 @@ class Workshop:
     def shards_of(self, digest: str) -> list[str]:
         """References to the shards of a problems artifact."""
         return self.store.folders(digest)
+
+    def decided(self, digest: str) -> dict[str, Any]:
+        """Dotted path within its phase → value, of the settings that a controller's artifact holds."""
+        return deciding.settings_of(tables.read(self.store.folder(digest) / "state.parquet", STATE))
 
     def outcomes(self, digests: Iterable[str]) -> Counter[str]:
         """How often each outcome stands in verdict artifacts; scorers have none, and what was forgotten is not to be judged."""

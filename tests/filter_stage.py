@@ -49,6 +49,15 @@ def verdict(name, outcome="correct", verifier="v", **fields):
     return {"completion_id": name, "verifier": verifier, "reason": "", "n_tokens": 0, "outcome": outcome, **fields}
 
 
+def node(name, parent=None, depth=1, tokens=1, visits=1, value=0.5, **fields):
+    known = {"total_value": visits * (value or 0.0), "terminal": False}
+    return {"completion_id": name, "parent": parent, "depth": depth, "tokens": tokens, "visits": visits, "value": value, **known, **fields}
+
+
+def token_scores(name, values, model="m"):
+    return {"completion_id": name, "model_id": model, "logprobs": values}
+
+
 @dataclass
 class Filtered:
     out: Path
@@ -71,13 +80,15 @@ class Filtered:
         return {name for name, part in self.sources if part != "prompt"}
 
 
-def work(folder, filters, completions, verdicts=(), problems=(), held_out=(), seed=5, parts=1):
+def work(folder, filters, completions, verdicts=(), problems=(), held_out=(), token_scores=(), nodes=(), seed=5, parts=1):
     """A Work over tables written into artifact folders, each table cut into `parts` of them."""
     given = {
         "problems": (records.PROBLEMS, problems),
         "completions": (records.COMPLETIONS, completions),
         "verdicts": (records.VERDICTS, verdicts),
         "held_out": (records.PROBLEMS, held_out),
+        "token_scores": (records.TOKEN_SCORES, token_scores),
+        "nodes": (records.NODES, nodes),
     }
     inputs = {}
     for name, (spec, rows) in given.items():

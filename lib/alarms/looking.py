@@ -1,4 +1,7 @@
-"""Gathers what alarms look at from the artifacts of a round, in DuckDB: no row reaches Python, and no model is asked."""
+"""Gathers what alarms look at from the artifacts of a round, in DuckDB: no row reaches Python, and no model is asked.
+
+A training that sampled for itself tells of its completions and verdicts as other stages do.
+"""
 
 from __future__ import annotations
 
@@ -68,8 +71,8 @@ def look(record: RoundRecord, base: RoundRecord, store: Store, held_out: Iterabl
             changes=_changes(tables, record, base),
             drawn=drawn,
             drawn_base=was,
-            kept=_part(stats["filter"], "kept", "completions"),
-            undecided=_undecided(stats["verify"]),
+            kept=_part([*stats["filter"], *stats["train"]], "kept", "completions"),
+            undecided=_undecided([*stats["verify"], *stats["train"]]),
             gold=_gold(stats["verify"]),
             overlap=Overlap(**tables.ask(_OVERLAP)[0]),
         )
@@ -98,9 +101,13 @@ def _tables(record: RoundRecord, base: RoundRecord, store: Store, held_out: Iter
         "drawn_base": ("completions", sample, _made(base, MEASURED)),
         "now": ("metric_items", "model_id, metric, problem_id, value", _made(record, MEASURED)),
         "was": ("metric_items", "model_id, metric, problem_id, value", _made(base, MEASURED)),
-        "problems": ("problems", "problem_id, prompt", [r for s in _stages(record, "sample") for r in s["read"].get("problems", [])]),
+        "problems": (
+            "problems",
+            "problem_id, prompt",
+            [r for s in _stages(record, "sample", "train") for r in s["read"].get("problems", [])],
+        ),
         "held_out": ("problems", "problem_id, prompt", held_out),
-        "dropped": ("dropped", "filter, reason", [job["digest"] for s in _stages(record, "filter") for job in s["jobs"]]),
+        "dropped": ("dropped", "filter, reason", [job["digest"] for s in _stages(record, "filter", "train") for job in s["jobs"]]),
         **{f"learned_{kind}": (spec.name, "problem_id", learned) for kind, spec in EXAMPLES.items()},
     }
     return {name: (table, columns, _files(store, table, refs)) for name, (table, columns, refs) in wanted.items()}
@@ -130,8 +137,8 @@ def _files(store: Store, table: str, references: Iterable[str]) -> list[str]:
     return [str(path) for folder in folders if (path := folder / f"{table}.parquet").is_file()]
 
 
-def _stages(record: RoundRecord, verb: str) -> list[dict[str, Any]]:
-    return [stage for stage in record.stages.values() if stage["verb"] == verb]
+def _stages(record: RoundRecord, *verbs: str) -> list[dict[str, Any]]:
+    return [stage for stage in record.stages.values() if stage["verb"] in verbs]
 
 
 def _made(record: RoundRecord, path: str) -> list[str]:
@@ -180,7 +187,7 @@ def _stats(record: RoundRecord, store: Store) -> dict[str, list[dict[str, Any]]]
     """Verb → what was measured while each of its jobs was made."""
     return {
         verb: [store.stats(job["key"], job["version"]) for stage in _stages(record, verb) for job in stage["jobs"]]
-        for verb in ("filter", "verify")
+        for verb in ("filter", "verify", "train")
     }
 
 

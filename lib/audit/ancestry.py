@@ -8,11 +8,12 @@ from lib.audit.report import Report, short
 
 def check(reach: Reach, report: Report) -> None:
     """Look at the record of every training; artifacts that the check of digests missed are not named again."""
+    own = {made.digest for _, made in reach.online()}
     for _, made in reach.of_kind("train"):
         where = reach.artifacts.get(made.digest, "")
         thing = f"model {short(made.digest)} ({where})"
         learned = [content for name in ("examples", "replay") for content in made.ingredients["inputs"].get(name, [])]
-        if not learned:
+        if not learned and made.digest not in own:
             report.add("ancestry", thing, "examples that it learned from", "none in its record", reach.remedies[made.digest])
         for content in learned:
             if reach.holder(content) is None:

@@ -1,4 +1,7 @@
-"""Rows in are rows out: each completion that a filter stage was given is in some example's sources or dropped, once."""
+"""Rows in are rows out: each completion that a filter stage was given is a source of an example or new problem, or dropped, once.
+
+So is each that a training sampled for itself, which filters inside and keeps the same tables.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,9 @@ _UNMATCHED = {
 
 
 def check(reach: Reach, report: Report) -> None:
-    """Look at every filter stage whose tables are whole."""
-    for _, made in reach.of_kind("filter"):
-        contents = made.ingredients["inputs"].get("completions", [])
+    """Look at every filter stage, and every training that did its work, whose tables are whole."""
+    for _, made in [*reach.of_kind("filter"), *reach.online()]:
+        contents = [made.digest] if made.ingredients["kind"] == "train" else made.ingredients["inputs"].get("completions", [])
         given = [path for content in contents for path in reach.files(content, "completions")]
         whole = made.digest not in reach.damaged and len(given) == len(contents)
         if not whole:
@@ -50,13 +53,19 @@ def check(reach: Reach, report: Report) -> None:
 
 def _check_stage(made: Publication, given: list[Path], reach: Reach, report: Report) -> None:
     folder, thing, remedy = reach.store.folder(made.digest), reach.artifacts[made.digest], reach.remedies[made.digest]
-    built = [path for spec in EXAMPLES.values() for path in folder.glob(f"{spec.name}.parquet")]
+    examples = [
+        f"SELECT example_id FROM read_parquet({text(path)})" for spec in EXAMPLES.values() for path in folder.glob(f"{spec.name}.parquet")
+    ]
+    born = sorted(folder.glob("shard-*/problems.parquet"))
+    built = [*examples, *(f"SELECT problem_id AS example_id FROM read_parquet({text(path)})" for path in born)]
     if not (built and (folder / "example_sources.parquet").is_file() and (folder / "dropped.parquet").is_file()):
         report.add("conservation", thing, "examples, their sources and what was dropped", "not all of them", remedy)
         return
-    out = {"sources": folder / "example_sources.parquet", "dropped": folder / "dropped.parquet", "examples": built[0]}
-    with tempfile.TemporaryDirectory() as spill, Rows({"completions": given, "out": list(out.values())}, 0, Path(spill)) as rows:
+    out = {"sources": folder / "example_sources.parquet", "dropped": folder / "dropped.parquet"}
+    files = {"completions": given, "out": sorted(folder.rglob("*.parquet"))}
+    with tempfile.TemporaryDirectory() as spill, Rows(files, 0, Path(spill)) as rows:
         read = {name: f"SELECT * FROM read_parquet({text(path)})" for name, path in out.items()}
+        read["examples"] = " UNION ALL ".join(built)
         rows.hold("fates", _FATES.format(**read))
         report.counts["completions"] += rows.count("SELECT count(*) FROM fates WHERE given > 0")
         report.counts["examples"] += rows.count(f"SELECT count(*) FROM ({read['examples']})")

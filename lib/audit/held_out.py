@@ -62,7 +62,8 @@ def check(reach: Reach, report: Report) -> None:
 
 def _held_out(reach: Reach) -> list[str]:
     """The content of every held-out set of problems that was measured on or guarded against."""
-    read = [made.ingredients["inputs"].get("held_out", []) for _, made in reach.of_kind("filter")]
+    guarded = [*reach.of_kind("filter"), *reach.online()]
+    read = [made.ingredients["inputs"].get("held_out", []) for _, made in guarded]
     for told in reach.records:
         for stage, noted in told.record.stages.items():
             if stage.startswith("evaluate/"):
@@ -72,9 +73,10 @@ def _held_out(reach: Reach) -> list[str]:
 
 
 def _problem_files(reach: Reach) -> Iterator[Path]:
-    for _, made in reach.of_kind("problems"):
-        if made.digest not in reach.damaged:
-            yield from reach.store.folder(made.digest).rglob("problems.parquet")
+    for kind in ("problems", "filter"):  # a filter stage may make problems too
+        for _, made in reach.of_kind(kind):
+            if made.digest not in reach.damaged:
+                yield from reach.store.folder(made.digest).rglob("problems.parquet")
 
 
 def _asked_of(held: list[str], reach: Reach) -> list[str]:
@@ -84,7 +86,8 @@ def _asked_of(held: list[str], reach: Reach) -> list[str]:
 
 def _learned(reach: Reach) -> list[str]:
     read = [made.ingredients["inputs"].get(name, []) for _, made in reach.of_kind("train") for name in ("examples", "replay")]
-    return sorted({content for contents in read for content in contents})
+    own = [made.digest for _, made in reach.online() if made.digest not in reach.damaged]
+    return sorted({*own, *(content for contents in read for content in contents)})
 
 
 def _find(rows: Rows, files: dict[str, list[Path]], artifact: str) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from lib import keys, records, tables
+from lib import keys, tables
 from lib.audit.reach import Reach
 from lib.audit.report import Report
 from lib.errors import RoundhouseError
 from lib.protocols import Tables
-from lib.records import TableSpec
+from lib.rivals import together
+from lib.stages.reading import INPUTS
 from lib.store import Publication
 from lib.strategy import load
 
@@ -49,14 +50,13 @@ def _given(made: Publication, reach: Reach) -> Tables | None:
     if made.digest in reach.damaged:
         return None
     found: dict[str, Any] = {}
-    specs: dict[str, TableSpec] = {"problems": records.PROBLEMS, "completions": records.COMPLETIONS, "verdicts": records.VERDICTS}
-    for name, spec in specs.items():
+    for name, spec in INPUTS.items():
         contents = made.ingredients["inputs"].get(name, [])
         paths = [path for content in contents for path in reach.files(content, spec.name)]
         if len(paths) != len(contents):
             return None
         found[name] = tables.read(paths, spec)
-    return Tables(**found)
+    return Tables(**found | {"completions": together(found["completions"], found["rivals"])})
 
 
 def _is_code_as_it_was(modules: tuple[str, ...], made: Publication, known: dict[tuple[str, ...], dict[str, str]]) -> bool:

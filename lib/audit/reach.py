@@ -158,7 +158,7 @@ class Reach:
     def _holders(self) -> dict[str, str]:
         """Content of a folder inside an artifact, as the shards of problems are → the artifact."""
         found: dict[str, str] = {}
-        for digest in self._made_by("problems"):
+        for digest in self._made_by("problems", "subset", "control", "filter"):
             try:
                 found |= {self.store.content(ref): digest for ref in self.store.folders(digest)}
             except DamagedArtifact:
@@ -213,6 +213,10 @@ class Reach:
     def is_unchanged(self, told: Told) -> bool:
         """Whether it is whole and nothing of it was forgotten, so that its events come out the same."""
         return self.is_whole(told) and not self.rewritten(told)
+
+    def online(self) -> Iterator[tuple[Job, Publication]]:
+        """The trainings that sampled and filtered for themselves, and keep the tables of it beside their model."""
+        yield from ((job, made) for job, made in self.of_kind("train") if "iterations" in made.ingredients["settings"])
 
     def of_kind(self, kind: str) -> Iterator[tuple[Job, Publication]]:
         """The publications of a verb, in a fixed order."""

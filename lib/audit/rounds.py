@@ -56,6 +56,8 @@ def _check_models(told: Told, reach: Reach, report: Report) -> None:
         made = reach.publications.get(done.job)
         for name in ("examples", "replay"):
             read = made.ingredients["inputs"].get(name, []) if made is not None and learned else []
+            if made is not None and name == "examples" and "iterations" in made.ingredients["settings"]:
+                read = [made.digest]  # it made them itself
             noted = [ref.partition("/")[0] for ref in learned.get(name, [])]
             now, then = (sorted(reach.store.now(digest) for digest in digests) for digests in (noted, read))
             if made is not None and learned and now != then:
@@ -63,9 +65,10 @@ def _check_models(told: Told, reach: Reach, report: Report) -> None:
     if told.is_standing and record.round:
         ours = [other.record for other in reach.records if other.is_standing and other.record.state in ("accepted", "rejected")]
         past = sorted((r for r in ours if (r.round, r.attempt) < (record.round, record.attempt)), key=lambda r: (r.round, r.attempt))
-        previous = models_by_reference(reach.campaign, past)["previous"]
-        if record.start != previous:
-            _add(told, report, f"it to begin with {_listed(previous.values())}", _listed(record.start.values()))
+        known = models_by_reference(reach.campaign, past)
+        for name, began in {"previous": record.start, **record.besides}.items():
+            if began != (wanted := known.get(name, {})):
+                _add(told, report, f"it to begin with {_listed(wanted.values())} as '{name}'", _listed(began.values()))
 
 
 def _check_figures(told: Told, reach: Reach, report: Report) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from lib import models
-from lib.protocols import Machine, Reader, Reading, Report
+from lib.engine_kinds import Reader, Reading
+from lib.protocols import Machine, Report
 from lib.strategy import Strategy
 
 if TYPE_CHECKING:

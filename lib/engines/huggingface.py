@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from lib import models
+from lib.engine_kinds import Pair, Scored
 from lib.engines.stops import Watch, before
 from lib.errors import UserError
-from lib.protocols import Engine, Machine, Pair, Report, Request, Sampled, Scored
+from lib.protocols import Engine, Machine, Report, Request, Sampled, Trainer, silent
 from lib.strategy import Strategy
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MOST_ROWS = 384
@@ -37,7 +41,24 @@ class Huggingface(Strategy):
         """Load a model folder onto the machine's device."""
         loaded = models.load_model(model, dtype=self.dtype, device=machine.device)
         tokenizer = models.load_tokenizer(model)
-        return HuggingfaceEngine(model_id, loaded, tokenizer, models.stop_ids(model), machine.micro_batch, self.stop)
+        opened = Opened(self, model, machine)
+        return HuggingfaceEngine(model_id, loaded, tokenizer, models.stop_ids(model), machine.micro_batch, self.stop, opened)
+
+    def over(self, live: PreTrainedModel, model: Path, model_id: str, machine: Machine) -> Engine:
+        """An engine over a model that is held elsewhere, such as one in training, made from a folder.
+
+        It samples by the weights as they stand, in their own number format, and leaves them as they are.
+        """
+        return HuggingfaceEngine(model_id, live, models.load_tokenizer(model), models.stop_ids(model), machine.micro_batch, self.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How an engine came to its model, so that a copy can be trained and opened in the same way."""
+
+    factory: Huggingface
+    folder: Path
+    machine: Machine
 
 
 class HuggingfaceEngine:
@@ -51,6 +72,7 @@ class HuggingfaceEngine:
         stop_ids: tuple[int, ...],
         rows: int | None,
         stop: tuple[str, ...] = (),
+        opened: Opened | None = None,
     ) -> None:
         self.model_id = model_id
         self._model = model
@@ -58,6 +80,7 @@ class HuggingfaceEngine:
         self._stop_ids = stop_ids
         self._rows = rows
         self._stop = stop
+        self._opened = opened
         self._watch = Watch(tokenizer, stop, model.config.get_text_config().vocab_size) if stop else None
 
     def render(self, messages: list[dict[str, str]]) -> list[int]:
@@ -129,6 +152,21 @@ class HuggingfaceEngine:
 
         aim = POSITIONS_ON_CPU if self._model.device.type == "cpu" else POSITIONS
         return scoring.score(self._model, pairs, self._rows or MOST_ROWS, aim, finished)
+
+    @contextmanager
+    def trained(self, trainer: Trainer, examples: pa.Table, seed: int) -> Iterator[Engine]:
+        """An engine over a copy of the model that has learned these examples, gone when the block ends; this one stays as it is.
+
+        The copy is a model folder on the disk for that long, so any trainer can make it. Raises UserError for an engine over
+        a model that is held elsewhere.
+        """
+        if self._opened is None:
+            raise UserError("a model in training cannot be adapted further; give the engine a model folder of its own")
+        machine = replace(self._opened.machine, report=silent)
+        scratch = machine.scratch if machine.scratch is not None and machine.scratch.is_dir() else None
+        with tempfile.TemporaryDirectory(dir=scratch) as aside:
+            trainer.train({"start": self._opened.folder}, examples, Path(aside), seed, machine)
+            yield self._opened.factory.open(Path(aside), f"{self.model_id}+1", machine)
 
     def _fitting_rows(self, length: int) -> int:
         positions = POSITIONS_ON_CPU if self._model.device.type == "cpu" else POSITIONS

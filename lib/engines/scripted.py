@@ -12,7 +12,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from lib.protocols import Engine, Machine, Pair, Report, Request, Sampled, Scored
+from lib.engine_kinds import Pair, Scored
+from lib.protocols import Engine, Machine, Report, Request, Sampled
 from lib.strategy import Strategy
 
 END = 0
@@ -28,7 +29,8 @@ class Scripted(Strategy):
     continues: ClassVar[bool] = True
 
     answers: tuple[tuple[str, Annotated[tuple[str, ...], Field(min_length=1)]], ...] = ()
-    """Prompt text and its answers: a sample takes the one at its stream seed modulo their number, a greedy one the first."""
+    """Prompt text and its answers: a sample takes the one at its stream seed modulo their number, a greedy one the first;
+    what continues tokens that it does not begin with takes one of those that do, by the same rule."""
     otherwise: str = ""
     """The answer to every other prompt."""
 
@@ -63,9 +65,10 @@ class ScriptedEngine:
         for request in requests:
             prompt = request.prompt_ids[: len(request.prompt_ids) - request.start]
             texts = self._answers.get(self.decode(prompt), (self._otherwise,))
-            picks = [seed % len(texts) if temperature > 0 else 0 for seed in request.seeds]
+            begun = request.prompt_ids[len(prompt) :]
+            picks = [seed if temperature > 0 else 0 for seed in request.seeds]
             law = _LOGPROB if temperature > 0 else 0.0  # the greedy law is certain of its token
-            done.append([self._completion(texts[pick], law, request.start, max_new_tokens) for pick in picks])
+            done.append([self._completion(self._picked(texts, pick, begun), law, request.start, max_new_tokens) for pick in picks])
             report(len(done), len(requests))
         return done
 
@@ -79,6 +82,12 @@ class ScriptedEngine:
             done.append(Scored(logprobs, [_ENTROPY] * len(known), [0.25] * len(known)))
             report(len(done), len(pairs))
         return done
+
+    def _picked(self, texts: Sequence[str], pick: int, begun: Sequence[int]) -> str:
+        """The pick's text; where that does not begin with the tokens given, another that does, if there is one."""
+        first = texts[pick % len(texts)]
+        fitting = [text for text in texts if self.encode(text)[: len(begun)] == list(begun)]
+        return fitting[pick % len(fitting)] if fitting and first not in fitting else first
 
     def _completion(self, text: str, logprob: float, start: int, max_new_tokens: int) -> Sampled:
         whole = self.encode(text)[start:]

@@ -95,11 +95,11 @@ def curve(title: str, points: Sequence[Point], lines: Sequence[tuple[float, str,
     """
     values = [end for point in points for end in (point.value, point.low, point.high)] + [value for value, _, _ in lines]
     frame = Frame([point.at for point in points], values)
-    joined = [point for point in points if point.kind not in ("rejected", "test")]
+    accepted = [point for point in points if point.kind not in ("rejected", "test")]
     return {
         "title": title,
         "axes": frame.axes(),
-        "line": _path(frame, joined),
+        "line": joined(frame, accepted),
         "points": [_drawn(frame, point) for point in points],
         "lines": [{"at": frame.y(value), "kind": kind, "label": label} for value, kind, label in lines],
     }
@@ -107,11 +107,6 @@ def curve(title: str, points: Sequence[Point], lines: Sequence[tuple[float, str,
 
 SHIFT = 5.0
 """How far to the right closing figures stand, so that they do not hide those of validation."""
-
-
-def _path(frame: Frame, points: Sequence[Point]) -> str:
-    found = [f"{frame.x(point.at):g},{frame.y(point.value):g}" for point in points]
-    return "M" + " L".join(found) if len(found) > 1 else ""
 
 
 def _drawn(frame: Frame, point: Point) -> Json:
@@ -132,6 +127,61 @@ def label(point: Point) -> str:
     again = f", attempt {point.attempt}" if point.attempt > 1 else ""
     ends = f", 95 % interval {point.low:.3f} to {point.high:.3f}" if point.low != point.high else ""
     return f"{where}{again}: {point.value:.3f}{ends} ({point.kind})"
+
+
+class Place(NamedTuple):
+    """A figure with its interval at a place that is no round."""
+
+    at: float
+    value: float
+    low: float
+    high: float
+    label: str
+
+
+def series(title: str, lines: Sequence[tuple[str, int, Sequence[Place]]]) -> Json:
+    """A chart of several lines, each with a name and the number of its colour, over one quantity: its ticks read 250k, 1.5M."""
+    places = [place for _, _, points in lines for place in points]
+    frame = Frame([place.at for place in places], [end for place in places for end in (place.value, place.low, place.high)])
+    return {
+        "title": title,
+        "axes": {
+            "y": frame.axes()["y"],
+            "x": [{"at": frame.x(value), "label": shortened(value)} for value in ticks(frame.first, frame.last, 5)],
+        },
+        "series": [
+            {
+                "name": name,
+                "kind": number,
+                "line": joined(frame, points),
+                "points": [
+                    {
+                        "x": frame.x(p.at),
+                        "y": frame.y(p.value),
+                        "low": frame.y(p.low),
+                        "high": frame.y(p.high),
+                        "label": f"{name}, {p.label}",
+                    }
+                    for p in points
+                ],
+            }
+            for name, number, points in lines
+        ],
+    }
+
+
+def joined(frame: Frame, points: Sequence[Place] | Sequence[Point]) -> str:
+    """The line through places, where there are two or more."""
+    found = [f"{frame.x(point.at):g},{frame.y(point.value):g}" for point in points]
+    return "M" + " L".join(found) if len(found) > 1 else ""
+
+
+def shortened(value: float) -> str:
+    """900, 250k, 1.5M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{letter}"
+    return f"{value:.4g}"
 
 
 def bars(parts: Sequence[tuple[str, float, str]], whole: float) -> list[Json]:

@@ -10,7 +10,7 @@ from lib.report import charts
 from lib.report.words import amount
 from lib.round_record import RoundRecord
 
-VERBS = ("sample", "verify", "filter", "train", "evaluate")
+VERBS = ("sample", "verify", "filter", "train", "evaluate", "control")
 
 Row = dict[str, Any]
 

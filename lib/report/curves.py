@@ -37,6 +37,22 @@ def _interval(row: Mapping[str, Any], metric: str) -> tuple[float, float]:
     return charts.interval(row["value"], row["stderr"], is_share=not metric.startswith("nll_"))
 
 
+def others(records: Sequence[RoundRecord]) -> Json:
+    """Every other figure of every evaluator on validation, the policy's, as a table with a column for each round's attempt."""
+    found: dict[tuple[str, str], dict[int, str]] = {}
+    for place, record in enumerate(records):
+        for row in record.metrics:
+            if (row["split"], row["slice"]) == ("validation", "all") and row["metric"] not in METRICS and _finite(row):
+                found.setdefault((row["evaluator"], row["metric"]), {}).setdefault(place, _told(row))
+    rows = [{"evaluator": evaluator, "metric": metric, "cells": cells} for (evaluator, metric), cells in found.items()]
+    return {"columns": [_place(record) for record in records], "rows": rows}
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    """A figure with its standard error, where it has one."""
+    return f"{row['value']:.4g}" + ("" if row["stderr"] is None else f" ± {row['stderr']:.2g}")
+
+
 def alarms(records: Sequence[RoundRecord]) -> list[Json]:
     """A chart for each alarm that any round could read, with its thresholds; and what the last round says of it."""
     found = []

@@ -56,6 +56,7 @@ def gather(home: Home, name: str) -> Json:
         ],
         "attempts": [{"key": (r.round, r.attempt), "label": _label(r)} for r in records if r.round],
         "metrics": curves.metrics(records, closing),
+        "others": curves.others(records),
         "alarms": curves.alarms(records),
         "funnel": counted,
         "dropped": reasons,

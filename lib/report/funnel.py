@@ -19,21 +19,24 @@ FROM {verdicts} WHERE outcome IS NOT NULL AND step IS NULL AND rival_id IS NULL 
 """
 """As the ledger's view of that name, over some artifacts alone."""
 
+ONLINE = ("train",)
+"""The verb of stages that may sample, verify and filter for themselves; others of it have no table of these."""
+
 _COUNTS = """
 WITH jobs AS (SELECT DISTINCT round, attempt, verb, digest FROM stages WHERE campaign = $campaign AND round > 0),
 sampled AS (SELECT round, attempt, count(DISTINCT completion_id) AS n
-    FROM jobs JOIN {completions} ON artifact = digest WHERE verb = 'sample' GROUP BY ALL),
+    FROM jobs JOIN {completions} ON artifact = digest WHERE verb IN ('sample', 'train') GROUP BY ALL),
 correct AS (SELECT round, attempt, count(DISTINCT completion_id) AS n
-    FROM jobs JOIN ({judged}) ON artifact = digest WHERE verb = 'verify' AND outcome = 'correct' GROUP BY ALL),
+    FROM jobs JOIN ({judged}) ON artifact = digest WHERE verb IN ('verify', 'train') AND outcome = 'correct' GROUP BY ALL),
 kept AS (SELECT round, attempt, count(DISTINCT completion_id) AS n
-    FROM jobs JOIN {sources} ON artifact = digest WHERE verb = 'filter' AND part <> 'prompt' GROUP BY ALL)
+    FROM jobs JOIN {sources} ON artifact = digest WHERE verb IN ('filter', 'train') AND part <> 'prompt' GROUP BY ALL)
 SELECT round, attempt, sampled.n AS sampled, coalesce(correct.n, 0) AS correct, coalesce(kept.n, 0) AS kept
 FROM sampled LEFT JOIN correct USING (round, attempt) LEFT JOIN kept USING (round, attempt) ORDER BY round, attempt
 """
 
 _DROPPED = """
 SELECT round, attempt, filter, reason, count(*) AS n
-FROM (SELECT DISTINCT round, attempt, digest FROM stages WHERE campaign = $campaign AND verb = 'filter' AND round > 0)
+FROM (SELECT DISTINCT round, attempt, digest FROM stages WHERE campaign = $campaign AND verb IN ('filter', 'train') AND round > 0)
 JOIN {dropped} ON artifact = digest GROUP BY ALL ORDER BY filter, reason, round, attempt
 """
 
@@ -46,11 +49,11 @@ def digests(records: Iterable[RoundRecord], *verbs: str) -> list[str]:
 
 def funnel(ledger: Ledger, campaign: str, records: Sequence[RoundRecord]) -> list[Row]:
     """A row for each attempt that sampled: round, attempt, sampled, correct, kept, trained (own, earlier, replayed examples)."""
-    verdicts = ledger.part("verdicts", digests(records, "verify"))
+    verdicts = ledger.part("verdicts", digests(records, "verify", *ONLINE))
     counts = _COUNTS.format(
-        completions=ledger.part("completions", digests(records, "sample")),
+        completions=ledger.part("completions", digests(records, "sample", *ONLINE)),
         judged=JUDGED.format(verdicts=verdicts),
-        sources=ledger.part("example_sources", digests(records, "filter")),
+        sources=ledger.part("example_sources", digests(records, "filter", *ONLINE)),
     )
     trained = _trained(ledger, records)
     return [{**row, **trained[row["round"], row["attempt"]]} for row in ledger.rows(counts, campaign=campaign)]
@@ -59,7 +62,7 @@ def funnel(ledger: Ledger, campaign: str, records: Sequence[RoundRecord]) -> lis
 def dropped(ledger: Ledger, campaign: str, records: Sequence[RoundRecord]) -> list[Row]:
     """A row for each reason: filter, reason, total, and `counts` by (round, attempt); the commonest first."""
     found: dict[tuple[str, str], dict[tuple[int, int], int]] = defaultdict(dict)
-    sql = _DROPPED.format(dropped=ledger.part("dropped", digests(records, "filter")))
+    sql = _DROPPED.format(dropped=ledger.part("dropped", digests(records, "filter", *ONLINE)))
     for row in ledger.rows(sql, campaign=campaign):
         found[row["filter"], row["reason"]][row["round"], row["attempt"]] = row["n"]
     rows = [{"filter": name, "reason": reason, "total": sum(n.values()), "counts": n} for (name, reason), n in found.items()]
@@ -74,7 +77,7 @@ def _trained(ledger: Ledger, records: Sequence[RoundRecord]) -> dict[tuple[int, 
     rows = {row["artifact"]: row["n"] for row in ledger.rows(f"SELECT artifact, count(*) AS n FROM ({kinds}) GROUP BY artifact")}
     found = {}
     for record in records:
-        own = {*digests([record], "filter")}
+        own = {*digests([record], "filter", *ONLINE)}  # a trainer may make its examples itself
         learned = [stage.get("learned", {}) for stage in read[record.round, record.attempt]]
         given = [ref for one in learned for ref in one.get("examples", ())]
         found[record.round, record.attempt] = {

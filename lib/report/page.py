@@ -1,4 +1,4 @@
-"""A campaign's report as one HTML page that asks the network for nothing; the only module that imports jinja2.
+"""A campaign's report, or a comparison, as one HTML page that asks the network for nothing; the only module that imports jinja2.
 
 Whatever a model wrote is escaped by the template engine. The page's own policy lets no script and no style run but the two
 that stand in it, by their digests, and lets nothing be loaded from anywhere.
@@ -16,6 +16,7 @@ from lib.errors import UserError
 from lib.files import write_atomically
 from lib.home import Home
 from lib.report import words
+from lib.report.comparing import drawn
 from lib.report.facts import gather
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,8 +38,22 @@ def write(home: Home, campaign: str, out: Path) -> dict[str, Any]:
     return facts
 
 
+def write_comparison(facts: dict[str, Any], out: Path) -> None:
+    """Write the page of a comparison, aside and then renamed."""
+    write_atomically(out, render_comparison(facts))
+
+
 def render(facts: dict[str, Any]) -> str:
     """The page of these facts: the same facts give the same bytes."""
+    return _rendered("page.html", "behaviour.js", facts)
+
+
+def render_comparison(facts: dict[str, Any]) -> str:
+    """The page of what a comparison found (lib.side_by_side); it has no script."""
+    return _rendered("comparison.html", None, drawn(facts))
+
+
+def _rendered(template: str, behaviour: str | None, facts: dict[str, Any]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -46,10 +61,13 @@ def render(facts: dict[str, Any]) -> str:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {name: getattr(words, name) for name in ("amount", "count", "listed", "signed", "spoken", "tight", "visible")}
-    style, script = (Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "behaviour.js"))
-    own = f"style-src {_allowed(style)}; script-src {_allowed(script)}; img-src data:"
+    style, script = (Markup((TEMPLATES / name).read_text(encoding="utf-8")) if name else "" for name in ("style.css", behaviour))
+    own = f"style-src {_allowed(style)}; script-src {_allowed(script) if script else NOTHING}; img-src data:"
     policy = f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
-    return environment.get_template("page.html").render(**facts, style=style, script=script, policy=policy).lstrip()
+    return environment.get_template(template).render(**facts, style=style, script=script, policy=policy).lstrip()
+
+
+NOTHING = "'none'"
 
 
 def _allowed(text: str) -> str:

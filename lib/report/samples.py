@@ -9,7 +9,7 @@ from typing import Any
 from lib.ledger import Ledger
 from lib.lineage_models import listed
 from lib.records import chat
-from lib.report.funnel import JUDGED, digests
+from lib.report.funnel import JUDGED, ONLINE, digests
 from lib.report.words import visible
 from lib.round_record import RoundRecord
 
@@ -22,9 +22,10 @@ Row = dict[str, Any]
 
 _DRAWN = """
 WITH jobs AS (SELECT DISTINCT round, attempt, verb, digest FROM stages WHERE campaign = $campaign AND round > 0),
-drawn AS (SELECT DISTINCT round, attempt, completion_id FROM jobs JOIN {completions} ON artifact = digest WHERE verb = 'sample'),
+drawn AS (SELECT DISTINCT round, attempt, completion_id
+    FROM jobs JOIN {completions} ON artifact = digest WHERE verb IN ('sample', 'train')),
 told AS (SELECT round, attempt, completion_id, max(outcome = 'undecided') AS undecided, min(outcome = 'correct') AS correct
-    FROM jobs JOIN ({judged}) ON artifact = digest WHERE verb = 'verify' GROUP BY ALL),
+    FROM jobs JOIN ({judged}) ON artifact = digest WHERE verb IN ('verify', 'train') GROUP BY ALL),
 named AS (SELECT round, attempt, completion_id,
         CASE WHEN undecided IS NULL THEN 'no verdict' WHEN undecided THEN 'undecided' WHEN correct THEN 'correct' ELSE 'wrong' END
         AS outcome
@@ -38,8 +39,8 @@ SELECT * FROM placed ORDER BY place, round DESC, attempt DESC, outcome LIMIT $mo
 
 def samples(ledger: Ledger, campaign: str, records: Sequence[RoundRecord], seed: int = 0, most: int = MOST) -> list[Row]:
     """At most so many completions, those of the last round first, each with prompt, text, verdicts and fate."""
-    completions = ledger.part("completions", digests(records, "sample"))
-    judged = JUDGED.format(verdicts=ledger.part("verdicts", digests(records, "verify")))
+    completions = ledger.part("completions", digests(records, "sample", *ONLINE))
+    judged = JUDGED.format(verdicts=ledger.part("verdicts", digests(records, "verify", *ONLINE)))
     drawn = ledger.rows(_DRAWN.format(completions=completions, judged=judged), campaign=campaign, seed=str(seed), most=most)
     ids = listed(row["completion_id"] for row in drawn)
     written = {
@@ -69,7 +70,7 @@ def samples(ledger: Ledger, campaign: str, records: Sequence[RoundRecord], seed:
 
 def _asked(ledger: Ledger, records: Sequence[RoundRecord], problems: set[str]) -> dict[str, Row]:
     """Problem → its prompt and gold answer."""
-    stages = [stage for record in records for stage in record.stages.values() if stage["verb"] == "sample"]
+    stages = [stage for record in records for stage in record.stages.values() if stage["verb"] in ("sample", *ONLINE)]
     read = {ref.partition("/")[0] for stage in stages for ref in stage["read"].get("problems", [])}
     rows = ledger.rows(
         f"SELECT DISTINCT ON (problem_id) problem_id, prompt, answer FROM {ledger.part('problems', read)} "
@@ -88,7 +89,7 @@ def _verdicts(ledger: Ledger, records: Sequence[RoundRecord], ids: str) -> dict[
     found: dict[str, list[Row]] = defaultdict(list)
     for row in ledger.rows(
         f"""SELECT DISTINCT completion_id, verifier, coalesce(outcome, '') AS outcome, score, reason
-        FROM {ledger.part("verdicts", digests(records, "verify"))}
+        FROM {ledger.part("verdicts", digests(records, "verify", *ONLINE))}
         WHERE completion_id IN ({ids}) AND step IS NULL AND rival_id IS NULL ORDER BY completion_id, verifier, outcome, score, reason"""
     ):
         said = row["outcome"] or ("" if row["score"] is None else f"{row['score']:.3g}")
@@ -100,7 +101,7 @@ def _fates(ledger: Ledger, records: Sequence[RoundRecord], ids: str) -> dict[tup
     """(round, attempt, completion) → kept, or what dropped it and why."""
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for record in records:
-        for digest in digests([record], "filter"):
+        for digest in digests([record], "filter", *ONLINE):
             places[digest].append((record.round, record.attempt))
     rows = ledger.rows(
         f"""SELECT artifact, id, filter, reason FROM {ledger.part("dropped", places)} WHERE unit = 'completion' AND id IN ({ids})

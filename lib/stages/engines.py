@@ -8,7 +8,8 @@ from typing import Any
 
 from lib import seeds
 from lib.casting import role_of
-from lib.protocols import Engine, Keeping, Machine
+from lib.engine_kinds import Keeping
+from lib.protocols import Engine, Machine
 from lib.strategy import load
 
 _open: dict[str, Engine] = {}

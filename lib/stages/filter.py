@@ -1,4 +1,4 @@
-"""The filter stage: from completions and verdicts to examples, with a reason for whatever is left out."""
+"""The filter stage: from completions and verdicts to examples, or to new problems, with a reason for whatever is left out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lib import records
+from lib import records, tables
 from lib.db import Rows
-from lib.errors import BrokenConservation, UserError
+from lib.errors import BadProblems, BrokenConservation, UserError
 from lib.filters.sft_rows import SftRows
 from lib.protocols import Builder, Built, Filter, Work
+from lib.stages.problems import write_shards
 from lib.strategy import Strategy, load
 
-_FILES = {"problems": "problems", "completions": "completions", "verdicts": "verdicts", "held_out": "problems"}
+PROBLEMS = "problems"
+"""What a builder makes whose examples are problems."""
+
+_FILES = {
+    **{name: name for name in ("problems", "completions", "verdicts", "token_scores", "nodes")},
+    "held_out": "problems",
+}
 """Name of an input → name of the table in its folders."""
 
 _UNUSABLE = """
@@ -26,15 +33,17 @@ FROM completions
 def run(work: Work, out: Path) -> dict[str, Any]:
     """Apply `settings["filters"]` in order; the last makes the examples (SftRows if none does).
 
-    Reads the inputs problems, completions, verdicts and held_out; writes examples_KIND, example_sources and dropped.
+    Reads the inputs problems, completions, verdicts, token_scores, nodes and held_out; writes examples_KIND, example_sources and dropped.
+    A builder of problems is told `settings["round"]`, and what it makes is written in shards, shard-NNN/problems.parquet.
     Before any filter, errored completions and those without a token that carries loss are dropped by "Stage". Raises
-    UserError if completions stand whose tokens were made from text and the builder was not told to allow them.
+    UserError if completions stand whose tokens were made from text and the builder was not told to allow them, BadProblems if
+    no completion becomes a problem.
     Returns counts: completions, kept (in some example), examples, dropped by reason, and what filters noted.
     """
     filters, builder = _members(work.settings["filters"])
     files = {name: [folder / f"{table}.parquet" for folder in work.inputs.get(name, [])] for name, table in _FILES.items()}
     steps = len(filters) + 2
-    with tempfile.TemporaryDirectory(dir=out, prefix=".spill-") as spill, Rows(files, work.seed, Path(spill)) as rows:
+    with tempfile.TemporaryDirectory(dir=out, prefix=".spill-") as spill, _rows(work, files, Path(spill)) as rows:
         _refuse_repeats(rows)
         rows.narrow(rows.sql(_UNUSABLE), "Stage")
         work.machine.report(1, steps)
@@ -45,6 +54,10 @@ def run(work: Work, out: Path) -> dict[str, Any]:
         examples = _write(rows, builder.build(rows), builder, out)
         work.machine.report(steps, steps)
         return _stats(rows, examples)
+
+
+def _rows(work: Work, files: dict[str, list[Path]], spill: Path) -> Rows:
+    return Rows(files, work.seed, spill, round_number=work.settings.get("round", 0))
 
 
 def _members(settings: list[Any]) -> tuple[list[Filter], Builder]:
@@ -71,7 +84,7 @@ def _refuse_retokenised(rows: Rows, builder: Builder) -> None:
 
     A worked solution (role `reference`) was never sampled.
     """
-    if getattr(builder, "allow_retokenised", False):
+    if getattr(builder, "allow_retokenised", False) or builder.makes == PROBLEMS:
         return
     found = rows.count("SELECT count(*) FROM completions WHERE ids_source <> 'engine' AND role <> 'reference'")
     if found:
@@ -85,8 +98,11 @@ def _refuse_retokenised(rows: Rows, builder: Builder) -> None:
 
 
 def _write(rows: Rows, built: Built, builder: Builder, out: Path) -> int:
-    spec = records.EXAMPLES[builder.makes]
-    examples = rows.write(built.examples, spec, out / f"{spec.name}.parquet")
+    if builder.makes == PROBLEMS:
+        examples = _write_problems(built, out)
+    else:
+        spec = records.EXAMPLES[builder.makes]
+        examples = rows.write(built.examples, spec, out / f"{spec.name}.parquet")
     built.sources.create("_sources")
     rows.drop(built.dropped, type(builder).__name__)
     _check_conservation(rows, examples, type(builder).__name__)
@@ -94,6 +110,14 @@ def _write(rows: Rows, built: Built, builder: Builder, out: Path) -> int:
     dropped = rows.sql("SELECT 'completion' AS unit, completion_id AS id, filter, reason FROM dropped")
     rows.write(dropped, records.DROPPED, out / "dropped.parquet")
     return examples
+
+
+def _write_problems(built: Built, out: Path) -> int:
+    made = tables.conform(built.examples.order("problem_id").to_arrow_table(), records.PROBLEMS)
+    if not made.num_rows:
+        raise BadProblems("no proposal became a problem; let the model that proposes learn first what a problem looks like")
+    write_shards(made, out)
+    return made.num_rows
 
 
 def _check_conservation(rows: Rows, examples: int, builder: str) -> None:

@@ -25,12 +25,17 @@ def run(work: Work, out: Path) -> dict[str, Any]:
     problems = window_of(source, split, work.settings["count"], work.settings["window"], work.seed, seen)
     if not problems.num_rows:
         raise BadProblems(f"{type(source).__name__} has no problems for split '{split}'; choose another set or split")
+    return {"shards": write_shards(problems, out)}
+
+
+def write_shards(problems: pa.Table, out: Path) -> int:
+    """Write shard-NNN/problems.parquet for each part of a table, and return how many there are."""
     shards = divide(problems)
     for index, shard in enumerate(shards):
         folder = out / f"shard-{index:03d}"
         folder.mkdir()
         tables.write(shard, records.PROBLEMS, folder / "problems.parquet")
-    return {"shards": len(shards)}
+    return len(shards)
 
 
 def window_of(source: Any, split: str, count: int, window: int, seed: int, exclude: frozenset[str]) -> pa.Table:
@@ -47,9 +52,14 @@ def window_of(source: Any, split: str, count: int, window: int, seed: int, exclu
     return whole.take([((window - 1) * count + i) % have for i in range(count)])
 
 
+def shards_at_most(count: int) -> int:
+    """How many shards so many problems make; an empty bucket makes none."""
+    return int(2 ** ((count // SHARD).bit_length() - 1)) if count > SHARD else 1
+
+
 def divide(problems: pa.Table) -> list[pa.Table]:
     """The table in 2^b shards by the first b bits of the problem id; an empty bucket makes no shard."""
-    bits = max(0, (problems.num_rows // SHARD).bit_length() - 1) if problems.num_rows > SHARD else 0
+    bits = shards_at_most(problems.num_rows).bit_length() - 1
     buckets = [int(problem_id[:8], 16) >> (32 - bits) for problem_id in problems["problem_id"].to_pylist()]
     found = []
     for bucket in range(2**bits):

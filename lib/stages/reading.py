@@ -10,6 +10,16 @@ from lib import records, tables
 from lib.protocols import Tables, Work
 from lib.records import TableSpec
 
+INPUTS = {
+    "problems": records.PROBLEMS,
+    "completions": records.COMPLETIONS,
+    "verdicts": records.VERDICTS,
+    "token_scores": records.TOKEN_SCORES,
+    "nodes": records.NODES,
+    "rivals": records.COMPLETIONS,
+}
+"""Name of an input → the table that it holds."""
+
 
 def table_of(folders: list[Path], spec: TableSpec) -> pa.Table:
     """One table over the artifacts that hold it, in the order given."""
@@ -17,9 +27,5 @@ def table_of(folders: list[Path], spec: TableSpec) -> pa.Table:
 
 
 def tables_of(work: Work) -> Tables:
-    """The problems, completions and verdicts among a work item's inputs."""
-    return Tables(
-        problems=table_of(work.inputs.get("problems", []), records.PROBLEMS),
-        completions=table_of(work.inputs.get("completions", []), records.COMPLETIONS),
-        verdicts=table_of(work.inputs.get("verdicts", []), records.VERDICTS),
-    )
+    """The tables among a work item's inputs."""
+    return Tables(**{name: table_of(work.inputs.get(name, []), spec) for name, spec in INPUTS.items()})

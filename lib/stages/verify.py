@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from lib import agreement_counts, records, tables
 from lib.errors import BrokenConservation, UserError
 from lib.protocols import Engine, Report, Tables, TokenScorer, Verifier, Work
+from lib.rivals import together
 from lib.stages.apart import judged_apart
 from lib.stages.engines import open_engines
 from lib.stages.reading import tables_of
@@ -29,33 +30,46 @@ PARTS = 1000
 def run(work: Work, out: Path) -> dict[str, Any]:
     """Write verdicts.parquet, and token_scores.parquet where a verifier has some; an undecided verdict gets one more try.
 
+    Rivals, where an evaluator has some, are judged with the completions and share their groups (lib.rivals).
     A completion at which a verifier raises is undecided too, whatever it raises (lib.stages.apart).
     Raises BrokenConservation if a verifier made another number of verdicts than it owes. With several verifiers the stats
     hold their confusion matrices, as counts that may be added over shards (lib.agreement_counts).
     """
-    given = replace(tables_of(work), seed=work.seed)
+    given = tables_of(work)
+    given = replace(given, completions=together(given.completions, given.rivals), seed=work.seed, report=work.machine.report)
     engines = open_engines(work.settings, work.models, work.machine)
     verifiers = [load(settings) for settings in work.settings["verifiers"]]
-    made: list[Made] = []
-    for place, verifier in enumerate(verifiers):
-        telling = replace(given, report=_part_of(work.machine.report, place, len(verifiers)))
-        telling.report(0, 1)
-        made.append(_second_try(verifier, telling, _judged(verifier, telling, engines), engines))
-    _refuse_same_names([verdicts for verdicts, _ in made])
-    verdicts = pa.concat_tables([records.VERDICTS.empty(), *(verdicts for verdicts, _ in made)])
+    verdicts, scores = verdicts_of(verifiers, given, engines)
     tables.write(verdicts, records.VERDICTS, out / "verdicts.parquet")
     if any(isinstance(verifier, TokenScorer) for verifier in verifiers):
-        tables.write(_once(pa.concat_tables([scores for _, scores in made])), records.TOKEN_SCORES, out / "token_scores.parquet")
+        tables.write(scores, records.TOKEN_SCORES, out / "token_scores.parquet")
     outcomes = Counter(str(outcome) for outcome in verdicts["outcome"].to_pylist() if outcome)
-    replies = verdicts.filter(pc.is_valid(verdicts["raw_text"]))  # what a judge wrote; other counts are of tokens that it read
-    written = {"tokens_sampled": pc.sum(replies["n_tokens"]).as_py()} if replies.num_rows else {}
+    written = {"tokens_sampled": tokens} if (tokens := tokens_written(verdicts)) else {}
     return {"outcomes": dict(sorted(outcomes.items())), **written, **agreement_counts.counts(verdicts, _gold(work.settings, verifiers))}
+
+
+def tokens_written(verdicts: pa.Table) -> int:
+    """How many tokens judges wrote; other verifiers' counts are of tokens that they read."""
+    return int(pc.sum(verdicts.filter(pc.is_valid(verdicts["raw_text"]))["n_tokens"]).as_py() or 0)
+
+
+def verdicts_of(verifiers: Sequence[Verifier], given: Tables, engines: Mapping[str, Engine]) -> Made:
+    """What each verifier says, one after the other and the undecided twice; told to the report of `given`."""
+    made: list[Made] = []
+    for place, verifier in enumerate(verifiers):
+        telling = replace(given, report=_part_of(given.report, place, len(verifiers)))
+        telling.report(0, 1)
+        first = _judged(verifier, telling, engines)
+        made.append(first if _looks_back(verifier) else _second_try(verifier, telling, first, engines))
+    _refuse_same_names([verdicts for verdicts, _ in made])
+    verdicts = pa.concat_tables([records.VERDICTS.empty(), *(verdicts for verdicts, _ in made)])
+    return verdicts, _once(pa.concat_tables([records.TOKEN_SCORES.empty(), *(scores for _, scores in made)]))
 
 
 def _judged(verifier: Verifier, given: Tables, engines: Mapping[str, Engine], *, again: bool = False) -> Made:
     if isinstance(verifier, TokenScorer):
         verdicts, scores = verifier.verify_tokens(given, engines)
-    elif engines:
+    elif engines or _looks_back(verifier):
         verdicts, scores = verifier.verify(given, engines), records.TOKEN_SCORES.empty()
     else:
 
@@ -69,6 +83,11 @@ def _judged(verifier: Verifier, given: Tables, engines: Mapping[str, Engine], *,
     if verdicts.num_rows != owed:
         raise BrokenConservation(f"{type(verifier).__name__} made {verdicts.num_rows} verdicts and owes {owed}")
     return verdicts, tables.conform(scores, records.TOKEN_SCORES)
+
+
+def _looks_back(verifier: Verifier) -> bool:
+    """Whether its verdicts rest on completions that it does not judge, so that it cannot be asked about some by themselves."""
+    return bool(getattr(verifier, "looks_back", False))
 
 
 def _second_try(verifier: Verifier, given: Tables, first: Made, engines: Mapping[str, Engine]) -> Made:

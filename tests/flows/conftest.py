@@ -17,6 +17,8 @@ from lib.small_model import SmallLlama
 
 ROOT = Path(__file__).resolve().parents[2]
 
+pytest.register_assert_rewrite(*(f"tests.flows.{path.stem}" for path in Path(__file__).parent.glob("signatures_*.py")))
+
 SMALL = ["--count", "40", "--held-out", "8", "--set", "trainer.steps=4"]
 """A campaign of seconds."""
 

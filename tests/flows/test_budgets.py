@@ -43,9 +43,9 @@ def costs(home: Home) -> list[tuple[str, Cost]]:
     return [(found["label"], Cost.of(found["cost"])) for found in stats]
 
 
-def ended(server: str, flow: str) -> list[tuple[str, str]]:
-    """Type and name of the last state of every run of a flow for the campaign `scanty`."""
-    wanted = {"flows": {"name": {"any_": [flow]}}, "flow_runs": {"name": {"like_": "scanty"}}, "sort": "START_TIME_ASC"}
+def ended(server: str, flow: str, campaign: str = "scanty") -> list[tuple[str, str]]:
+    """Type and name of the last state of every run of a flow for a campaign."""
+    wanted = {"flows": {"name": {"any_": [flow]}}, "flow_runs": {"name": {"like_": campaign}}, "sort": "START_TIME_ASC"}
     runs: list[dict[str, Any]] = httpx.post(f"{server}/flow_runs/filter", json=wanted, timeout=30).json()
     return [(run["state"]["type"], run["state"]["name"]) for run in runs]
 

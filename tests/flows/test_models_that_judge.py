@@ -19,7 +19,9 @@ pytestmark = pytest.mark.slow
 RECIPE = '''"""Countdown, with three opinions beside the rule."""
 
 from lib.engines.classifier import Classifier
+from lib.evaluators.drift import Drift
 from lib.evaluators.pass_at_k import PassAtK
+from lib.evaluators.win_rate import WinRate
 from lib.recipe import Phase, Recipe
 from lib.samplers.independent import Independent
 from lib.trainers.sft import Sft
@@ -44,10 +46,16 @@ RECIPE = Recipe(
     ),
     evaluators=(
         PassAtK(k=(1,), sampler=Independent(n=1), verifiers=(Countdown(), Likelihood(model="measured"))),
+        Drift(sampler=Independent(n=1)),
+        WinRate(sampler=Independent(n=1), scorer=RewardModel(model="external:REWARD", measure="pairwise")),
     ),
     engines={"reward_model": Classifier()},
 )
 '''
+
+
+def measured_of(record: dict) -> dict[str, float]:
+    return {row["metric"]: row["value"] for row in record["metrics"] if row["split"] == "validation"}
 
 
 def test_models_judge_a_round_and_leave_their_opinions(home: Home, run: Run, model: Path, tmp_path: Path):
@@ -66,6 +74,12 @@ def test_models_judge_a_round_and_leave_their_opinions(home: Home, run: Run, mod
     figures = record["stages"]["main/verify"]["figures"]
     assert figures["undecided_share/mix"] == 0
     assert "agreed_share/countdown/mix" in figures
+    assert measured_of(record)["kl_k3"] > 0
+    assert measured_of(record)["win_rate"] != 0.5
+    base = measured_of(json.loads((home.campaigns / "judged" / "round-000" / "round.json").read_text()))
+    assert (base["kl_k3"], base["win_rate"]) == (pytest.approx(0.0, abs=1e-6), 0.5)
+    audited = run("audit", "judged", "--offline")
+    assert audited.returncode == 0, audited.stdout
     before = len(executed(home))
     assert run(*words).returncode == 0
     assert len(executed(home)) == before, "everything is reused"

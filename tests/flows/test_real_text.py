@@ -38,12 +38,12 @@ def test_right_solutions_lower_the_surprise_at_right_solutions_by_more_than_wron
         (tmp_path / f"{name}.py").write_text(RECIPE.format(outcome=outcome, path=solutions.resolve()))
     TEXT.build(tmp_path / "bytes", seed=0)
     recipes = f"{tmp_path / 'right.py'},{tmp_path / 'wrong.py'}"
-    sizes = ("--count", "400", "--held-out", "50", "--rounds", "1")
+    sizes = ("--count", "400", "--held-out", "50", "--rounds", "1", "--seeds", "1")
     words = ("compare", "--recipes", recipes, "--model", str(tmp_path / "bytes"), "--problems", f"gsm8k:{data / 'gsm8k' / 'test.jsonl'}")
     ended = run(*words, *sizes, "--json", seconds=1400)
     assert ended.returncode == 0, ended.stderr
-    found = {(row["what"], row["metric"]): row for row in json.loads(ended.stdout)["differences"]}
-    assert found["compare-right − base", "nll_correct"]["high"] < -1
-    assert found["compare-right − compare-wrong", "nll_correct"]["high"] < 0
-    told = {row["metric"]: row["value"] for row in CampaignFolder(home, "compare-right").test() if row["round"] == 1}
+    found = {(row["new"], row["old"], row["metric"]): row for row in json.loads(ended.stdout)["differences"]}
+    assert found["right", "base", "nll_correct"]["high"] < -1
+    assert found["right", "wrong", "nll_correct"]["high"] < 0
+    told = {row["metric"]: row["value"] for row in CampaignFolder(home, "compare-right-seed0").test() if row["round"] == 1}
     assert told["pass_at_1"] == 0.0

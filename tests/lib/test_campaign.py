@@ -73,7 +73,22 @@ def test_a_rejected_round_leaves_previous_and_champion_as_they_were():
     found = campaigns.models_by_reference(campaign, finished)
     assert found["base"] == {"policy": "b", "judge": "j"}
     assert found["previous"] == found["champion"] == {"policy": "m1", "judge": "j"}
-    assert found["round:2"] == {"policy": "m2", "judge": "j"}
+    assert found["round:2"] == found["latest"] == {"policy": "m2", "judge": "j"}
+
+
+def test_a_round_that_began_with_the_latest_model_stands_while_that_is_the_same(home: Home):
+    campaign = begun(home).load()
+    recipe = {"phases": [{"trainer": {"start_from": "latest"}}, {"trainer": {"reference": "round:1"}}]}
+    rejected = RoundRecord("one", 1, 1, state="rejected", start={"policy": "b"}, made={"policy": "m1"})
+    known = campaigns.models_by_reference(campaign, [rejected])
+    two = RoundRecord("one", 2, 1, start=known["previous"], besides=campaigns.besides(recipe, known))
+    assert two.besides == {"latest": {"policy": "m1"}, "round:1": {"policy": "m1"}}
+    assert campaigns.stands(two, known)
+    rejected.made = {"policy": "another"}  # run again, and rejected again: previous is what it was
+    again = campaigns.models_by_reference(campaign, [rejected])
+    assert again["previous"] == known["previous"]
+    assert not campaigns.stands(two, again)
+    assert campaigns.stands(RoundRecord("one", 2, 1, start=again["previous"], besides=campaigns.besides({}, known)), again)
 
 
 def test_a_rerun_knows_the_record_that_it_took_the_place_of(home: Home):

@@ -208,6 +208,13 @@ def test_examples_with_tokens_beyond_the_vocabulary_are_refused(built):
         contract.check_examples(built, changed(examples(built), "input_ids", lambda ids: [*ids[:-1], 70000]))
 
 
+def test_steps_without_labels_need_only_be_of_the_vocabulary(built):
+    row = {"example_id": "e", "problem_id": "p", "input_ids": [1, 5, 6], "step": 1, "position": 2, "target": 1.0}
+    assert contract.check_examples(built, records.STEP.table([row])) is None
+    with pytest.raises(BadModel, match="holds token 70000"):
+        contract.check_examples(built, records.STEP.table([{**row, "input_ids": [1, 5, 70000]}]))
+
+
 def other_tokenizer(folder: Path) -> None:
     """One that writes numbers of two digits as one token."""
     path = folder / "tokenizer.json"

@@ -1,9 +1,10 @@
 import pytest
 
 from lib import export_examples
+from lib.campaign import CampaignFolder
 from lib.errors import UnknownName, UserError
 from lib.home import Home
-from tests.small_home import build, completion_id, example_id
+from tests.small_home import build, completion_id, example_id, note, train
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,18 @@ def test_the_card_names_the_digests(small, tmp_path):
     card = (tmp_path / "out" / "README.md").read_text()
     assert card.startswith("---\nconfigs:\n- config_name: sft\n")
     assert small.examples[1] in card and small.first in card and small.examples[2] not in card
+
+
+def test_examples_that_two_models_of_a_round_learned_are_counted_once(small, home, tmp_path):
+    own = small.copy(home)
+    other = train(own, "value", own.first, own.examples[2])
+    record = CampaignFolder(home, "demo").record(2)
+    note(record, "value/train", "train", [other], "model")
+    CampaignFolder(home, "demo").write_round(record)
+    told = export_examples.write(home, "demo:2", tmp_path / "out")
+    assert told["rows"] == {"sft": 5}
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "5 rows" in card and own.second in card and other.digest in card
 
 
 def test_what_is_not_there_is_refused_and_leaves_nothing(small, tmp_path):

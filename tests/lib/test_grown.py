@@ -124,8 +124,9 @@ def test_a_forecast_counts_what_is_there(tmp_path):
     assert counted(n=6, temperature=0.5) == (0, 0)
 
 
-def test_evaluation_draws_are_the_same_for_every_number_of_samples():
-    assert grown.ungrown(Independent(n=31, max_new_tokens=5, top_p=0.5)) == Independent(top_p=0.5).model_dump(mode="json")
-    default = expert_iteration.RECIPE.evaluators[0].sampler
-    assert grown.ungrown(default) == default.model_dump(mode="json")
+def test_evaluation_draws_are_the_same_for_every_number_of_samples_and_whoever_samples():
+    law = {"top_p": 0.5} | {"n": 8, "temperature": 1.0, "max_new_tokens": 24, "role": "policy"}
+    found = grown.ungrown(Independent(n=31, max_new_tokens=5, top_p=0.5, model="base", written_as="past"))
+    assert found == {"strategy": "lib.samplers.independent:Independent", **law}
+    assert grown.ungrown(expert_iteration.RECIPE.evaluators[0].sampler) == {**found, "top_p": 1.0}
     assert grown.ungrown(ReferenceSolutions()) == ReferenceSolutions().model_dump(mode="json")

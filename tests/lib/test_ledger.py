@@ -3,11 +3,17 @@ import sys
 
 import pytest
 
+from lib import records
+from lib.campaign import CampaignFolder
 from lib.errors import UnknownName, UserError
 from lib.home import Home
 from lib.ledger import NAMED, Ledger
 from lib.records import TABLES
-from tests.small_home import PROBLEMS, build, completion_id
+from lib.report.funnel import dropped, funnel
+from lib.report.samples import samples
+from lib.round_record import RoundRecord
+from tests.filter_stage import completion, verdict
+from tests.small_home import PROBLEMS, build, completion_id, model_files, note
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +123,37 @@ def test_pass_rates_are_over_a_rounds_own_completions(ledger):
 
 def test_the_champion_is_the_last_accepted_model(small, ledger):
     assert ledger.query(NAMED["champions"].sql).rows == [("demo", "policy", small.first, 1, 1, "better")]
+
+
+def test_a_training_that_sampled_for_itself_is_in_the_funnel_like_any_round(small, home):
+    own = small.copy(home)
+    names = [f"on{n}" for n in range(3)]
+    said = [verdict(name, outcome) for name, outcome in zip(names, ("correct", "wrong", "correct"), strict=True)]
+    rows = [{"example_id": f"e-{name}", "completion_id": name, "part": "whole"} for name in names[:2]]
+    learned = {"input_ids": [1, 7], "labels": [-100, 7], "weight": 1.0}
+    files = {
+        **model_files("online"),
+        "completions.parquet": (records.COMPLETIONS, [completion(name, PROBLEMS[0]) for name in names]),
+        "verdicts.parquet": (records.VERDICTS, said),
+        "examples_sft.parquet": (records.SFT, [{"example_id": r["example_id"], "problem_id": PROBLEMS[0], **learned} for r in rows]),
+        "example_sources.parquet": (records.EXAMPLE_SOURCES, rows),
+        "dropped.parquet": (records.DROPPED, [{"unit": "completion", "id": names[2], "filter": "Dedup", "reason": "again"}]),
+    }
+    trained = own.publish("train", {"iterations": {}}, {}, {"start": small.first}, files, rows={"example_sources": 2})
+    record = RoundRecord("demo", 3, 1, "accepted", start={"policy": small.first}, made={"policy": trained.digest})
+    note(record, "main/train", "train", [trained], "model")
+    record.stages["main/train"]["learned"] = {"examples": [trained.digest]}
+    CampaignFolder(home, "demo").write_round(record)
+    with Ledger(home) as opened:
+        assert opened.query(NAMED["funnel"].sql).rows[3:] == [("demo", 3, 1, 3, 2, 2, 2)]
+        assert opened.query(NAMED["drop_reasons"].sql).rows[-1] == ("demo", 3, 1, "main/train", "Dedup", "again", 1)
+        assert opened.query(NAMED["pass_rates"].sql).rows[-1][:5] == ("demo", 3, 1, 1, 3)
+        assert funnel(opened, "demo", [record]) == [
+            {"round": 3, "attempt": 1, "sampled": 3, "correct": 2, "kept": 2, "own": 2, "earlier": 0, "replayed": 0}
+        ]
+        assert [row["total"] for row in dropped(opened, "demo", [record])] == [1]
+        shown = {row["completion_id"]: (row["outcome"], row["fate"]) for row in samples(opened, "demo", [record])}
+        assert shown == {"on0": ("correct", "kept"), "on1": ("wrong", "kept"), "on2": ("correct", "dropped by Dedup: again")}
 
 
 def test_a_limit_cuts_the_answer(ledger):

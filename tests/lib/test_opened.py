@@ -10,7 +10,9 @@ from lib.campaign_settings import Campaign, ProblemPlan
 from lib.errors import UserError
 from lib.opening import Opening
 
-ALL = frozenset({"recipe", "set", "seed", "model", "problems", "count", "held-out", "warm-steps", "attempts", "same-problems", "numbers"})
+ALL = frozenset(
+    {"recipe", "set", "seed", "model", "problems", "count", "held-out", "warm-steps", "warm-start", "attempts", "same-problems", "numbers"}
+)
 
 
 def begun(opening: Opening) -> Campaign:
@@ -46,6 +48,7 @@ def test_settings_are_compared_by_value_and_in_any_order():
         ("count", {"counts": {"train": 7}}, "--count 2500, and --count 7"),
         ("held-out", {"counts": {"validation": 8}}, "--held-out 400 .*, and --held-out 8 "),
         ("warm-steps", {"warm_start": {"trainer.steps": "9"}}, "no --warm-steps, and --warm-steps 9"),
+        ("warm-start", {"warm_recipe": "star"}, "no --warm-start, and --warm-start star"),
         ("attempts", {"attempts": 2}, "--attempts 1, and --attempts 2"),
         ("same-problems", {"fresh": False}, "no --same-problems, and --same-problems"),
         ("numbers", {"numbers": 4}, "--numbers 3, and --numbers 4"),

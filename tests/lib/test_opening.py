@@ -13,6 +13,7 @@ from lib.filters.decontaminate import Decontaminate
 from lib.filters.keep_correct import KeepCorrect
 from lib.home import Home
 from lib.opening import Opening, guarded
+from lib.problems.countdown import Countdown
 from lib.recipe import Phase, Recipe, names
 from lib.samplers.independent import Independent
 from lib.store import Store
@@ -74,7 +75,7 @@ def test_harder_problems_get_longer_answers_everywhere_and_settings_come_after()
     samplers = [stage.run[0].max_new_tokens for _, stage in recipe.stages() if stage.verb == "sample"]
     assert samplers == [48, 30]
     assert [evaluator.sampler.max_new_tokens for evaluator in recipe.evaluators] == [48, 48]
-    assert opening.warm_recipe(source).evaluators[0].sampler.max_new_tokens == 48
+    assert opening.warm_start_of(source).evaluators[0].sampler.max_new_tokens == 48
     plain, source = Opening(recipe="star").preview()
     assert (source.numbers, plain.evaluators[0].sampler.max_new_tokens) == (3, 24)
 
@@ -108,9 +109,15 @@ def test_the_plan_bounds_steps_that_passes_over_the_examples_decide():
     assert "not known beforehand" in first.note
 
 
+@pytest.mark.parametrize("settings", [{"warm_recipe": "warm_strat"}, {"warm_start": {"trainer.stepps": "5"}}])
+def test_a_mistake_in_the_warm_start_is_told_before_anything_is_begun(settings):
+    with pytest.raises(UserError, match=r"did you mean 'warm_start'|did you mean 'steps'"):
+        Opening(**settings).preview()
+
+
 def test_the_plan_of_a_warm_start_counts_its_steps_and_no_completions():
     opening = Opening(warm_start={"trainer.steps": "30"})
-    (cost,) = warm_start_cost(opening.warm_recipe(opening.preview()[1]), RATES)
+    (cost,) = warm_start_cost(opening.warm_start_of(opening.preview()[1]), RATES)
     assert (cost.steps, cost.completions, cost.seconds) == (30, 0, 15.0)
 
 
@@ -131,7 +138,11 @@ def test_rates_are_this_homes_own_once_it_has_measured_them(home: Home):
 
 
 def filter_stages(recipe: Recipe) -> list[list[str]]:
-    return [[type(member).__name__ for member in stage.run] for _, stage in recipe.stages() if stage.verb == "filter"]
+    """The filters of every filter stage, and of every training that filters inside."""
+    stages = [stage for _, stage in recipe.stages()]
+    inside = [stage.run[0].filters for stage in stages if getattr(stage.run[0] if stage.run else None, "online", False)]
+    found = [stage.run for stage in stages if stage.verb == "filter"]
+    return [[type(member).__name__ for member in run] for run in (*found, *inside)]
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name != "warm_only"])
@@ -140,7 +151,7 @@ def test_every_filter_stage_begins_with_the_guard_of_held_out_problems(name: str
     stages = filter_stages(recipe)
     assert stages
     assert all(stage[0] == "Decontaminate" and stage.count("Decontaminate") == 1 for stage in stages)
-    assert filter_stages(Opening().warm_recipe(source)) == [["Decontaminate", "KeepCorrect"]]
+    assert filter_stages(Opening().warm_start_of(source)) == [["Decontaminate", "KeepCorrect"]]
     assert guarded(recipe) == recipe
 
 
@@ -182,3 +193,20 @@ def test_more_held_out_problems_than_a_file_has_are_refused_beforehand(tmp_path:
 def test_a_folder_that_is_no_model_is_named_before_anything_starts(tmp_path: Path):
     with pytest.raises(UserError, match=r"has no config\.json; give a folder written by save_pretrained"):
         Opening(model=str(tmp_path), settings={"trainer.replay": "[]"}).preview()
+
+
+def test_a_recipe_brings_its_problems_and_its_warm_start_and_what_is_asked_for_comes_first(tmp_path):
+    text = (
+        "from lib.problems.countdown import Countdown\nfrom lib.recipe import Recipe\n"
+        "from lib.recipes.expert_iteration import RECIPE as other\n"
+        "RECIPE = Recipe.model_validate({**other.dump(), 'problems': Countdown(numbers=4), 'warm_start': 'star'})\n"
+    )
+    (tmp_path / "mine.py").write_text(text)
+    recipe, source = Opening(recipe=str(tmp_path / "mine.py")).preview()
+    assert source == Countdown(numbers=4)
+    assert recipe.evaluators[0].sampler.max_new_tokens == source.largest_answer_tokens == 36
+    steps = Opening(warm_start={"trainer.steps": "5"}).warm_start_of(source, recipe).phases[0].stages[-1].run[0].steps
+    assert steps == 5
+    assert Opening(recipe=str(tmp_path / "mine.py"), numbers=5).preview()[1] == Countdown(numbers=5)
+    asked = Opening(warm_recipe="warm_start").warm_start_of(source, recipe)
+    assert type(asked.phases[0].sampler).__name__ == "ReferenceSolutions"

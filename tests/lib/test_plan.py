@@ -7,14 +7,21 @@ import pytest
 from lib import plan, recipe_settled
 from lib import recipe as recipes
 from lib.errors import UnknownName, UserError
+from lib.evaluators.drift import Drift
+from lib.evaluators.win_rate import WinRate
+from lib.filters.born_problems import BornProblems
+from lib.filters.keep_correct import KeepCorrect
 from lib.job import Job, Label, Result
 from lib.plan import Ground
 from lib.problems.countdown import Countdown
 from lib.recipe import Phase, Stage
+from lib.samplers.with_hint import WithHint
+from lib.trainers.sft import Sft
 from lib.verifiers.answer import Answer
 from lib.verifiers.judge import Judge
 from lib.verifiers.likelihood import Likelihood
 from lib.verifiers.mix import Mix
+from lib.verifiers.proposal_reward import ProposalReward
 
 GROUND = Ground(
     label=Label("one", 2, "", ""),
@@ -147,16 +154,113 @@ def test_an_engine_that_no_role_of_the_stage_uses_stays_out_of_its_key():
     assert "engine" not in verifying(Judge(role="judge"))[0].settings
 
 
+DRAWN = Result({"problems": ("p/0",), "completions": ("c/0",), "rivals": ()})
+
+
 def test_an_evaluators_verifiers_can_ask_the_model_that_is_measured_or_one_that_stays():
     evaluator = recipes.load("star")[0].evaluators[0]
     still, moving = Likelihood(model="base"), Likelihood(name="own", model="measured")
     jobs = {}
     for model in ("m1", "m2"):
         asked = evaluator.model_copy(update={"verifiers": (still, moving)})
-        jobs[model] = plan.evaluate_verify_jobs(asked, model, "gate", ("p/0",), ("c/0",), CAST)[0]
+        jobs[model] = plan.evaluate_verify_jobs(asked, model, "gate", DRAWN, CAST)[0]
         assert jobs[model].models == {"policy@base": "b", "policy@measured": model}
         assert jobs[model].needs_device
     assert jobs["m1"].seed == jobs["m2"].seed != 0
     plain = evaluator.model_copy(update={"verifiers": (Answer(),)})
-    (job,) = plan.evaluate_verify_jobs(plain, "m1", "gate", ("p/0",), ("c/0",), CAST)
+    (job,) = plan.evaluate_verify_jobs(plain, "m1", "gate", DRAWN, CAST)
+    assert job.inputs == {"problems": ("p/0",), "completions": ("c/0",)}
     assert (job.models, job.seed, job.needs_device) == ({}, 0, False)
+
+
+def test_what_follows_on_problems_that_a_stage_made_is_about_them_alone():
+    given = GROUND.problem_result()
+    asked = Result({"completions": ("ask/0", "ask/1")}, (given,))
+    born = Result({"problems": ("born/0",), "example_sources": ("born",)}, (asked,))
+    phase = Phase(
+        stages=(Stage(verb="sample", run=(WithHint(),)), Stage(verb="verify", run=(Answer(),)), Stage(verb="filter", run=(KeepCorrect(),)))
+    )
+    (sampling,) = plan.sample_jobs(phase, phase.stages[0], born, GROUND)
+    assert sampling.inputs == {"problems": ("born/0",)}
+    answered = Result({"completions": ("answer/0",)}, (born,))
+    (verifying,) = plan.verify_jobs(phase, phase.stages[1], answered, GROUND)
+    assert verifying.inputs == {"problems": ("born/0",), "completions": ("answer/0",)}
+    filtering = plan.filter_job(phase, phase.stages[2], answered, GROUND)
+    assert filtering.inputs == {"problems": ("born/0",), "completions": ("answer/0",), "held_out": ("h/0",)}
+    both = Result({}, (asked, answered))
+    with pytest.raises(UserError, match="stage 'sample' reads stages that worked on different problems"):
+        plan.sample_jobs(phase, phase.stages[0], both, GROUND)
+    assert plan.filter_job(phase, phase.stages[2], both, GROUND).inputs["completions"] == ("ask/0", "ask/1", "answer/0")
+
+
+def test_a_verifier_that_looks_back_is_given_all_that_its_stage_reads_in_one_job():
+    proposals = Result({"completions": ("a/0", "a/1")}, (Result({"problems": ("p/0", "p/1")}),))
+    born = Result({"problems": ("b/0",)}, (proposals,))
+    vote = Result({"verdicts": ("v",)}, (Result({"completions": ("c",)}, (born,)),))
+    stage = Stage(verb="verify", name="worth", run=(ProposalReward(),))
+    (job,) = plan.verify_jobs(Phase(stages=(stage,)), stage, Result({}, (proposals, vote)), GROUND)
+    assert job.inputs == {"problems": ("p/0", "p/1", "b/0"), "completions": ("a/0", "a/1", "c"), "verdicts": ("v",)}
+    assert (job.seed, job.needs_device) == (0, False)
+
+
+def test_only_a_builder_of_problems_is_told_the_round():
+    read = Result({"completions": ("c",)})
+    for run, told in (((BornProblems(),), {"round": 2}), ((KeepCorrect(),), {}), ((), {})):
+        stage = Stage(verb="filter", run=run)
+        settings = plan.filter_job(Phase(stages=(stage,)), stage, read, GROUND).settings
+        assert {name: value for name, value in settings.items() if name != "filters"} == told
+
+
+def test_a_trainer_can_start_from_another_roles_model():
+    class FromPolicy(Sft):
+        start_role: str = "policy"
+
+    phase = Phase(name="value", role="value", stages=(Stage(verb="train", run=(FromPolicy(start_from="previous"),)),))
+    assert plan.train_job(phase, phase.stages[0], GROUND.problem_result(), GROUND).models == {"start": "m"}
+
+
+def test_an_evaluators_scorer_verifies_with_the_others_and_token_scores_reach_it():
+    evaluator = Drift(verifiers=(Answer(),))
+    (job,) = plan.evaluate_verify_jobs(evaluator, "m", "gate", DRAWN, CAST)
+    assert job.settings["verifiers"] == [Answer().model_dump(mode="json"), evaluator.scorer.model_dump(mode="json")]
+    assert job.models == {"policy@base": "b"}
+    fed = Result({"verdicts": ("v/0",), "token_scores": ("v/0",), "nodes": ()}, (DRAWN,))
+    wanted = {"problems": ("p/0",), "completions": ("c/0",), "verdicts": ("v/0",), "token_scores": ("v/0",)}
+    assert plan.evaluate_job(evaluator, "m", "gate", fed, CAST).inputs == wanted
+
+
+def test_a_rival_is_sampled_alike_and_judged_with_the_model_that_is_measured():
+    evaluator = WinRate(scorer=Judge(form="pairwise", model="base"), verifiers=(Answer(),))
+    mine = plan.evaluate_sample_jobs(evaluator, "m", "gate", ("p/0", "p/1"), CAST)
+    its = plan.rival_sample_jobs(evaluator, "m", "gate", ("p/0", "p/1"), CAST)
+    assert [job.models for job in (*mine, *its)] == [{"policy": "m"}] * 2 + [{"policy": "b"}] * 2
+    assert [(job.seed, job.settings, job.inputs) for job in mine] == [(job.seed, job.settings, job.inputs) for job in its]
+    drawn = Result({"problems": ("p/0", "p/1"), "completions": ("c/0", "c/1"), "rivals": ("r/0", "r/1")})
+    verifying = plan.evaluate_verify_jobs(evaluator, "m", "gate", drawn, CAST)
+    assert verifying[1].inputs == {"problems": ("p/1",), "completions": ("c/1",), "rivals": ("r/1",)}
+    fed = Result({"verdicts": ("v/0", "v/1")}, (drawn,))
+    assert plan.evaluate_job(evaluator, "m", "gate", fed, CAST).inputs["rivals"] == ("r/0", "r/1")
+
+
+def test_the_model_that_others_are_measured_against_meets_nobody():
+    assert plan.rival_sample_jobs(WinRate(scorer=Judge(form="pairwise", model="base")), "b", "gate", ("p/0",), CAST) == []
+    assert plan.rival_sample_jobs(Drift(), "m", "gate", ("p/0",), CAST) == []
+
+
+@pytest.mark.parametrize(
+    ("memory", "examples"), [({}, ("e1", "e2", "e3")), ({"keep_rounds": 1}, ("e2", "e3")), ({"keep_rounds": 5}, ("e1", "e2", "e3"))]
+)
+def test_the_oldest_rounds_are_let_go(memory: dict, examples: tuple[str, ...]):
+    phase = Phase(trainer=Sft(steps=3), accumulate="all", **memory)
+    job = plan.train_job(phase, phase.pipeline[0], Result({"examples_sft": ("e3",)}), GROUND)
+    assert job.inputs["examples"] == examples
+
+
+def test_how_many_examples_stay_is_a_setting_of_the_job_alone_where_it_is_set():
+    phase = Phase(trainer=Sft(steps=3), keep_rows=5, evict="random")
+    jobs = [plan.train_job(phase, phase.pipeline[0], Result({}), replace(GROUND, label=Label("one", n, "", ""))) for n in (1, 2)]
+    kept = jobs[0].settings["keep"]
+    assert (kept["rows"], kept["evict"]) == (5, "random")
+    assert kept == jobs[1].settings["keep"]  # the same seed in every round, so that what went stays away
+    plain = Phase(trainer=Sft(steps=3))
+    assert "keep" not in plan.train_job(plain, plain.pipeline[0], Result({}), GROUND).settings

@@ -9,6 +9,7 @@ import pytest
 from lib import recipe as recipes
 from lib import recipe_settled
 from lib.errors import UnknownName, UserError
+from lib.evaluators.pass_at_k import PassAtK
 from lib.filters.keep_correct import KeepCorrect
 from lib.recipe import Phase, Recipe, Stage
 from lib.samplers.independent import Independent
@@ -192,3 +193,16 @@ def test_loading_every_recipe_imports_nothing_heavy():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(Path.cwd())})
     assert said.stdout.strip() == "[]"
+
+
+def test_a_phase_of_the_first_round_alone_is_left_out_of_later_ones():
+    recipe = Recipe(
+        phases=(
+            Phase(name="value", role="value", first_round_only=True, sampler=Independent(), trainer=Sft()),
+            Phase(name="main", sampler=Independent(), trainer=Sft()),
+        ),
+        evaluators=(PassAtK(),),
+    )
+    assert [phase.name for phase, stage in recipe.stages() if stage.verb == "train"] == ["value", "main"]
+    assert {phase.name for phase, _ in recipe.stages(2)} == {"main"}
+    assert recipe.trained_roles == ["value", "policy"]

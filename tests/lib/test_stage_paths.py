@@ -29,6 +29,15 @@ def test_a_stage_is_found_by_its_name_its_path_or_its_phase():
     assert named(TWO, "gate", "evaluate") == named(TWO, "gate") == ("evaluate/gate",)
 
 
+def test_what_the_first_round_alone_has_is_no_stage_of_a_later_one():
+    first = Phase(name="first", first_round_only=True, sampler=Independent())
+    recipe = Recipe(phases=(first, Phase(name="main", sampler=Independent())), evaluators=(PassAtK(),))
+    assert named(recipe, "sample", "first", 1) == ("first/sample",)
+    assert named(recipe, "sample", None, 2) == ("main/sample",)
+    with pytest.raises(UnknownName, match="no phase 'first' in this round"):
+        named(recipe, "sample", "first", 2)
+
+
 @pytest.mark.parametrize(
     ("stage", "phase", "kind", "said"),
     [

@@ -40,7 +40,7 @@ def test_no_files_are_an_empty_table():
 
 def test_another_table_is_refused(tmp_path: Path):
     tables.write(rows("a"), records.SFT, tmp_path / "t.parquet")
-    with pytest.raises(SchemaMismatch, match=r"holds examples_sft/v1, and this reader knows verdicts/v1"):
+    with pytest.raises(SchemaMismatch, match=r"holds examples_sft/v2, and this reader knows verdicts/v1"):
         tables.read(tmp_path / "t.parquet", records.VERDICTS)
 
 

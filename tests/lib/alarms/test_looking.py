@@ -99,6 +99,16 @@ def test_verdicts_are_counted_over_shards(small):
     assert [(gold.verifier, gold.gold, gold.both, gold.said) for gold in seen.gold] == [("judge", "answer", 5, 6)]
 
 
+def test_a_training_that_sampled_for_itself_tells_what_was_kept_and_undecided(small):
+    stats = {"completions": 8, "kept": 6, "outcomes": {"correct": 5, "wrong": 1, "undecided": 2}}
+    dropped = [{"unit": "completion", "id": "x", "filter": "Decontaminate", "reason": "held out: same problem"}]
+    trained = small.publish("train", {}, {}, {}, {**MODEL, "dropped.parquet": (records.DROPPED, dropped)}, stats=stats)
+    record = RoundRecord("c", 1, 1, start={"policy": "m"})
+    note(record, "main/train", "train", [trained], "model")
+    seen = look(record, record, small.store, (), stop_strings=False)
+    assert (seen.kept, seen.undecided, seen.overlap.kept_out) == (Part(6, 8), Part(2, 8), 1)
+
+
 @pytest.mark.parametrize("stage", [sample, verify, filter, train, evaluate])
 def test_no_stage_reaches_the_alarms_so_no_content_key_knows_them(stage):
     reached, _ = keys.closure([stage.__name__])

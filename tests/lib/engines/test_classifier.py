@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from lib import models
+from lib.engine_kinds import Reader, Reading
 from lib.engines.classifier import Classifier
 from lib.engines.huggingface import Huggingface
 from lib.errors import BadModel
-from lib.protocols import Machine, Reader, Reading, Work, silent
+from lib.protocols import Machine, Work, silent
 from lib.stages import adopt
 from tests.tiny_models import classifier, encoder, writer
 

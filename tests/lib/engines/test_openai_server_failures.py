@@ -7,9 +7,10 @@ import time
 
 import pytest
 
+from lib.engine_kinds import Keeping
 from lib.engines.openai_server import OpenaiServer
 from lib.errors import ServerGone, UserError
-from lib.protocols import Keeping, Machine
+from lib.protocols import Machine
 from lib.seeds import seed_of
 from tests.model_server import Faulty, running
 from tests.server_questions import NAME, finishes, opened, sample

@@ -68,6 +68,15 @@ def test_it_opens_with_what_got_better_by_how_much_who_is_champion_and_what_ring
     assert "31,400 sampled tokens and 612 device-seconds" in told
 
 
+def test_figures_without_a_chart_stand_in_a_table_over_all_attempts(home, written):
+    others = gather(home, "nightly")["others"]
+    assert others["columns"] == ["base", "1", "2", "3", "3, attempt 2", "4"]
+    assert others["rows"]
+    shown = Seen(written).text
+    assert "What else was measured on validation" in shown
+    assert all(cell in shown for row in others["rows"] for cell in row["cells"].values())
+
+
 def test_the_funnel_narrows_and_drop_reasons_add_up(home):
     facts = gather(home, "nightly")
     assert len(facts["funnel"]) == 5

@@ -14,6 +14,7 @@ from lib.protocols import Machine, Work
 from lib.stages import verify as stage
 from lib.strategy import UserCode
 from lib.verifiers.answer import Answer
+from lib.verifiers.consensus import Consensus
 from lib.verifiers.judge import Judge
 from lib.verifiers.likelihood import Likelihood
 from lib.verifiers.majority import Majority
@@ -212,3 +213,9 @@ def test_votes_are_drawn_from_the_stages_seed_and_a_second_try_draws_anew(tmp_pa
     undecided = [row for row in verdicts if row["outcome"] == "undecided"]
     assert len(undecided) < 26, "half would be, had nobody asked again"
     assert undecided
+
+
+def test_a_verifier_that_looks_back_is_not_asked_about_the_undecided_alone(tmp_path):
+    checks = [completion(f"c{i}", said) | {"parent_id": "a", "role": "check"} for i, said in enumerate(("?", "1"))]
+    _, (row,), _ = run(tmp_path, [Consensus()], [completion("a", "x"), *checks])
+    assert (row["completion_id"], row["outcome"], row["reason"]) == ("a", "undecided", "1 readable assessments")
