@@ -53,7 +53,10 @@ def test_a_campaign_decides_role_by_role_tells_its_alarms_and_leaves_a_report(ru
     assert {*record["made"]} == {"policy", "questioner"}
     assert record["decision"]["sentence"].startswith("accepted: pass@1")
     assert {*record["decisions"]} == {"questioner"}
-    assert record["decisions"]["questioner"]["sentence"].endswith("the first champion")
+    met = record["decisions"]["questioner"]["sentence"]  # each role begins as the base, which its first model has to meet
+    assert "against the champion's 0.000 on the same 16 problems" in met
+    base = json.loads((folder / "round-000" / "round.json").read_text())
+    assert base["decision"]["sentence"].endswith("the first champion")
 
     read = {row["alarm"]: row for row in record["alarms"]}
     assert read["truncated_share"]["level"] == "alarm"  # a model of random weights does not end
