@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -54,10 +55,16 @@ class Ground:
         return replace(self.label, phase=phase, stage=stage, shard=shard, shards=shards, part=part)
 
     def model(self, reference: str, role: str) -> str:
-        """The digest of a role's model; UnknownName if the reference is not known in this round."""
-        if reference not in self.models:
+        """The digest of a role's model; UnknownName if the reference is not known in this round.
+
+        `round:N` is the base model in rounds up to and including N, as `previous` is in the first: so a recipe can hold to the
+        model of a round from the next one on.
+        """
+        later = re.fullmatch(r"round:([1-9][0-9]*)", reference)
+        known = "base" if later and int(later[1]) >= self.label.round else reference
+        if known not in self.models:
             raise UnknownName("model reference", reference, self.models, f"in round {self.label.round}")
-        found = self.models[reference]
+        found = self.models[known]
         if role not in found:
             raise UnknownName("role", role, found, f"among the models of '{reference}'")
         return found[role]

@@ -21,6 +21,7 @@ FIXED = ("base", "previous", "champion", "latest")
 """References that every round knows."""
 
 FORMS = (*FIXED, "round:N", "phase:NAME", "external:PATH")
+"""All that a phase can name; `round:N` is the base model until round N has ended."""
 
 STILL = ("base", "external:PATH", MEASURED)
 """References that an evaluator's verifiers may have: the same ruler for every model, or the model that is measured."""

@@ -61,7 +61,7 @@ class Optimisation(Strategy):
     dropout: bool = True
     """Whether a model that drops out does so while it learns."""
     start_from: str = "previous"
-    """The model to train: base, previous, champion, round:N, phase:NAME or external:PATH."""
+    """The model to train: base, previous, champion, round:N (base until round N has ended), phase:NAME or external:PATH."""
 
     @model_validator(mode="before")
     @classmethod

@@ -108,6 +108,19 @@ def test_a_reference_that_is_not_known_says_what_is():
         walk("warm_only", replace(GROUND, replay={}))
 
 
+@pytest.mark.parametrize(("number", "digest"), [(1, "b"), (2, "b"), (3, "r2"), (4, "r2")])
+def test_a_rounds_model_is_the_base_model_until_that_round_has_ended(number: int, digest: str):
+    ended = {f"round:{n}": {"policy": f"r{n}"} for n in range(1, number)}
+    ground = replace(GROUND, label=replace(GROUND.label, round=number), models={**GROUND.models, **ended})
+    stage = Stage(verb="train", run=(Sft(steps=1, start_from="round:2"),))
+    assert plan.train_job(Phase(stages=(stage,)), stage, Result({}), ground).models == {"start": digest}
+
+
+def test_a_second_attempt_at_a_round_does_not_begin_with_what_the_first_made():
+    ground = replace(GROUND, label=replace(GROUND.label, attempt=2), models={**GROUND.models, "round:2": {"policy": "rejected"}})
+    assert ground.model("round:2", "policy") == "b"
+
+
 def test_a_phase_can_read_another_phases_stage():
     phase = Phase(name="second", stages=(Stage(verb="verify", reads=("main/sample",)),))
     done = {"main/sample": Result({"completions": ("c/0", "c/1")}, (GROUND.problem_result(),))}
