@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import recipe as recipes
-from lib.casting import MEASURED, USUAL, Part, nested, parts
+from lib.casting import MEASURED, USUAL, Part, nested, parts, within
 from lib.deciding import Stop
 from lib.errors import BadModel, UnknownName, UserError
 from lib.probing import probes
@@ -115,6 +115,7 @@ def _refuse_casting(recipe: Recipe) -> None:
     trained: set[str] = set()
     roles = {"policy"}
     for phase, stage in recipe.stages():
+        _refuse_looking_back((inner for one in stage.run for inner in nested(within(one))), f"stage '{stage.label}'")
         for part in parts(stage.run):
             _refuse_reference(part.model, f"the model of role '{part.role}' in stage '{stage.label}'", trained)
             _refuse_unplayed(part, f"stage '{stage.label}'", recipe)
@@ -128,6 +129,7 @@ def _refuse_casting(recipe: Recipe) -> None:
     for evaluator in recipe.evaluators:
         verifiers = judges_of(evaluator)
         _refuse_same_names(verifiers, type(evaluator).__name__)
+        _refuse_looking_back(nested([evaluator]), type(evaluator).__name__)
         _refuse_other_model(evaluator)
         roles |= {part.role for part in parts([evaluator])}
         for part in parts(verifiers):
@@ -138,6 +140,17 @@ def _refuse_casting(recipe: Recipe) -> None:
     for role in recipe.engines:
         if role not in roles:
             raise UnknownName("role", role, roles, "in this recipe that could use an engine of its own")
+
+
+def _refuse_looking_back(inner: Iterable[Strategy], where: str) -> None:
+    """What rests on verdicts of before is given them as a verifier of a verify stage, and within anything else it never is."""
+    for strategy in inner:
+        if getattr(strategy, "looks_back", False):
+            name = type(strategy).__name__
+            raise UserError(
+                f"{where}: {name} looks back on completions and verdicts that only a verify stage reads; leave it out here, or make "
+                f"it one of the verifiers of a stage: Stage(verb='verify', run=({name}(),))"
+            )
 
 
 def _refuse_unplayed(part: Part, where: str, recipe: Recipe) -> None:

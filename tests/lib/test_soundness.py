@@ -10,6 +10,7 @@ from lib.controllers.bandit import Bandit
 from lib.controllers.schedule import Schedule
 from lib.engines.classifier import Classifier
 from lib.errors import UserError
+from lib.evaluators.calibration import Calibration
 from lib.evaluators.drift import Drift
 from lib.evaluators.pass_at_k import PassAtK
 from lib.evaluators.win_rate import WinRate
@@ -22,10 +23,12 @@ from lib.strategy import Strategy
 from lib.trainers.online_policy_gradient import OnlinePolicyGradient
 from lib.trainers.sft import Sft
 from lib.verifiers.answer import Answer
+from lib.verifiers.consensus import Consensus
 from lib.verifiers.judge import Judge
 from lib.verifiers.likelihood import Likelihood
 from lib.verifiers.mix import Mix
 from lib.verifiers.reward_model import RewardModel
+from lib.verifiers.score_shaping import ScoreShaping
 
 BASE = frozenset({"base"})
 
@@ -168,6 +171,21 @@ def test_a_name_makes_two_of_a_kind_two_and_the_gate_can_read_either():
 def test_what_an_evaluator_measures_by_or_against_must_stay(evaluator, said: str):
     with pytest.raises(UserError, match=said):
         refuse_unsound(measured(PassAtK(), evaluator), BASE)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "where"),
+    [
+        (verified(evaluated=(ScoreShaping(),)), "PassAtK: ScoreShaping"),
+        (verified(evaluated=(Mix(of=(ScoreShaping(), Answer())),)), "PassAtK: ScoreShaping"),
+        (measured(PassAtK(), Calibration(scorer=Consensus())), "Calibration: Consensus"),
+        (verified(Mix(of=(ScoreShaping(), Answer()))), "stage 'verify': ScoreShaping"),
+    ],
+)
+def test_a_verifier_that_looks_back_belongs_to_a_verify_stage_alone(recipe: Recipe, where: str):
+    with pytest.raises(UserError, match=f"^{where} looks back on .*Stage\\(verb='verify'"):
+        refuse_unsound(recipe, BASE)
+    assert refuse_unsound(verified(ScoreShaping(), Consensus()), BASE) is None
 
 
 def test_a_model_to_measure_against_may_come_from_outside():
