@@ -88,14 +88,20 @@ def _external(campaign: str, recipe: Recipe, shop: Workshop) -> dict[str, dict[s
 
 def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop, recipe: Recipe | None = None) -> RoundRecord:
     """The built-in model: initialised from the seed, then one pass of the recipe of its warm start over worked solutions."""
+    warm = opening.warm_start_of(source, recipe)
     start = initialise(campaign, SmallLlama(), opening.seed, shop)
     problems = draw(ProblemPlan(source.model_dump(mode="json"), {"train": WARM_PROBLEMS}), "train", campaign, shop)
-    warm = opening.warm_start_of(source, recipe)
-    models = {"base": {"policy": start}, "previous": {"policy": start}}
-    ground = Ground(Label(campaign, 0, "", ""), opening.seed, warm.dump()["engine"], problems, (), models, {}, {})
+    ground = warm_ground(campaign, opening.seed, warm, problems, start)
     record = RoundRecord(campaign, 0, 1, state="accepted", start={"policy": start})
     run_phases(warm, ground, record, shop, lambda _: None)
     return record
+
+
+def warm_ground(campaign: str, seed: int, warm: Recipe, problems: tuple[str, ...], start: str) -> Ground:
+    """What the recipe of a warm start stands on: the model of random weights, and its own engines."""
+    values = warm.dump()
+    models = {"base": {"policy": start}, "previous": {"policy": start}}
+    return Ground(Label(campaign, 0, "", ""), seed, values["engine"], problems, (), models, {}, {}, engines=values["engines"])
 
 
 def initialise(campaign: str, model: SmallLlama, seed: int, shop: Workshop) -> str:

@@ -31,7 +31,9 @@ BudgetTokens = Annotated[
 ]
 WarmStart = Annotated[
     str | None,
-    typer.Option(help="The recipe by which the built-in model is made, such as warm_start_roles; the recipe's own unless given."),
+    typer.Option(
+        help="The recipe of lib/recipes by which the built-in model is made, such as warm_start_roles; the recipe's own unless given."
+    ),
 ]
 BudgetLoopTokens = Annotated[
     int | None,

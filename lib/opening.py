@@ -103,8 +103,16 @@ class Opening(Settings):
         return {**{split: min(count, have[split]) for split, count in COUNTS.items()}, **self.counts}
 
     def warm_start_of(self, source: Any, recipe: Recipe | None = None) -> Recipe:
-        """The recipe of the built-in model's warm start on a problem set: the one asked for, or the recipe's own."""
+        """The recipe of the built-in model's warm start on a problem set: the one asked for, or the recipe's own.
+
+        Raises UserError for a file: its code would have no place in the campaign, which holds that of the recipe alone.
+        """
         name = self.warm_recipe or (recipe.warm_start if recipe else "warm_start")
+        if name.endswith(".py"):
+            raise UserError(
+                f"the warm start '{name}' is a file, and only recipes of lib/recipes warm-start the built-in model; run it as a campaign "
+                "(--recipe), give its model away with: roundhouse export model, and begin with that folder (--model)"
+            )
         found = self._with_room(recipes.load(name)[0], source)
         return guarded(recipe_settled.with_verifiers(recipes.override(found, _in_every_place(found, self.warm_start)), source.verifiers()))
 

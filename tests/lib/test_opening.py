@@ -115,6 +115,17 @@ def test_a_mistake_in_the_warm_start_is_told_before_anything_is_begun(settings):
         Opening(**settings).preview()
 
 
+def test_a_warm_start_from_a_file_is_refused_whether_asked_for_or_the_recipes_own(tmp_path: Path):
+    mine = tmp_path / "mine_warm.py"
+    mine.write_text(
+        "from lib.recipes.expert_iteration import RECIPE as other\nRECIPE = other.model_copy(update={'warm_start': 'own.py'})\n"
+    )
+    for opening, name in ((Opening(warm_recipe=str(mine)), str(mine)), (Opening(recipe=str(mine)), "own.py")):
+        with pytest.raises(UserError, match=r"^the warm start .* is a file, and only recipes of lib/recipes.*--model") as refused:
+            opening.preview()
+        assert f"'{name}'" in str(refused.value)
+
+
 def test_the_plan_of_a_warm_start_counts_its_steps_and_no_completions():
     opening = Opening(warm_start={"trainer.steps": "30"})
     (cost,) = warm_start_cost(opening.warm_start_of(opening.preview()[1]), RATES)
