@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 from flows.at_work import Work
 from flows.begin import open_campaign
 from lib import campaign as campaigns
-from lib import ending, events
+from lib import ending, events, inherited
 from lib import home as homes
 from lib.artifacts import Artifacts
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign
 from lib.environment import quiet_environment
 from lib.home import Home
+from lib.inherited import left_by
 from lib.job import Label, Result
 from lib.opening import Opening
 from lib.overrides import applied
@@ -103,7 +104,9 @@ class Desk:
         """The record of an attempt that begins now, with the models that it stands on."""
         label, start = ground.label, dict(ground.models["previous"])
         record = RoundRecord(label.campaign, label.round, label.attempt, start=start, supersedes=supersedes, overrides=changes)
-        record.besides = campaigns.besides(self.recipe_of(record).dump(), ground.models)
+        recipe = self.recipe_of(record)
+        record.besides = campaigns.besides(recipe.dump(), ground.models)
+        record.inherited = inherited.inherited(recipe, label.round, ground.before)
         return record
 
     def first(self, record: RoundRecord) -> RoundRecord:
@@ -118,13 +121,18 @@ class Desk:
         """Close a round: first its events, which said twice are said once, then its record, which makes it finished."""
         record.revision = self._revision(record)
         old = self.folder.record(record.round) if record.supersedes else None
-        later_stand = old is not None and (old.made, old.state) == (record.made, record.state)
+        later_stand = old is not None and (old.made, old.state) == (record.made, record.state) and not self._stale_after(record)
         record.event = announce_round(record, self.campaign, self.shop, later_stand=later_stand)
         if record.supersedes:
             self.folder.supersede(record)
         else:
             self.folder.write_round(record)
         self.publisher.kick()
+
+    def _stale_after(self, record: RoundRecord) -> list[RoundRecord]:
+        """The rounds that would not stand, were this record in the place of the one that it supersedes."""
+        place = (record.round, record.attempt)
+        return stale(self.campaign, [record if (one.round, one.attempt) == place else one for one in self.folder.finished()])
 
     def _revision(self, record: RoundRecord) -> int:
         newest = self.folder.revision()
@@ -141,22 +149,17 @@ class Desk:
         self.folder.write_round(record)
 
     def set_stale_aside(self) -> list[int]:
-        """Set aside every round that stands on a model which the rounds before it no longer end in; their numbers.
+        """Set aside every round that stands on what the rounds before it no longer end in; their numbers.
 
         Test figures of a campaign that changed are set aside with them.
         """
         finished = self.folder.finished()
-        for place, record in enumerate(finished):
-            if record.round and not campaigns.stands(record, campaigns.models_by_reference(self.campaign, finished[:place])):
-                stale = finished[place:]
-                break
-        else:
-            stale = []
-        for record in reversed(stale):
+        aside = stale(self.campaign, finished)
+        for record in reversed(aside):
             self.folder.set_aside(record)
-        if stale or any(_is_owed_figures(record, self.folder) for record in finished):
+        if aside or any(_is_owed_figures(record, self.folder) for record in finished):
             self.folder.set_test_aside()
-        return [record.round for record in stale]
+        return [record.round for record in aside]
 
 
 class Teller:
@@ -204,9 +207,19 @@ def ground_of(
         earlier=_earlier(before, {phase["name"]: phase["role"] for phase in campaign.recipe["phases"]}),
         replay=campaign.replay,
         engines=campaign.recipe.get("engines", {}),
-        before=_before(before),
+        before=left_by(before),
         rounds=campaign.rounds,
     )
+
+
+def stale(campaign: Campaign, finished: list[RoundRecord]) -> list[RoundRecord]:
+    """The rounds from the first on that began with other models, states or examples than the rounds before it now end in."""
+    for place, record in enumerate(finished):
+        before = finished[:place]
+        known = campaigns.models_by_reference(campaign, before)
+        if record.round and (not campaigns.stands(record, known) or inherited.changed(record, before)):
+            return finished[place:]
+    return []
 
 
 def _is_owed_figures(record: RoundRecord, folder: CampaignFolder) -> bool:
@@ -226,15 +239,6 @@ def _publishing(home: Home) -> Iterator[Publisher]:
         raise
     finally:
         publisher.close(patience)
-
-
-def _before(finished: list[RoundRecord]) -> dict[str, Result]:
-    """What the stages of the last of these rounds made and read; round 0 has no phases."""
-    if not finished or not finished[-1].round:
-        return {}
-    refs = {path: (stage["made"], stage["read"]) for path, stage in finished[-1].stages.items()}
-    made, read = ({path: {t: tuple(r) for t, r in tables[i].items()} for path, tables in refs.items()} for i in (0, 1))
-    return {path: Result(made[path], (Result(read[path]),)) for path in refs}
 
 
 def _earlier(before: list[RoundRecord], roles: Mapping[str, str]) -> dict[str, dict[str, tuple[Result, ...]]]:

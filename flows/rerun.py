@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.desk import Desk
+from flows.desk import Desk, stale
 from flows.round import run_round
 from flows.stopping import passed
 from lib import overrides
@@ -17,8 +17,9 @@ def rerun(campaign: str, number: int, changes: dict[str, str] | None = None) -> 
     """Run the last attempt at a round again; the open desk's workshop says which stage passes over its cache.
 
     `changes` are settings of the recipe for this round alone, beside those that an earlier rerun of it changed. The old
-    record stands until the new one is whole, and is kept beside it then. Later rounds stood on the old model: where the
-    new one differs, their records are set aside too, and `improve` makes these rounds again.
+    record stands until the new one is whole, and is kept beside it then. Later rounds stood on the old model, on what
+    controllers decided beside it, and on its examples where they accumulate: where the new round leaves others, their records
+    are set aside too, and `improve` makes these rounds again.
     """
     with Desk.at(campaign) as desk:
         old = desk.folder.record(number)
@@ -27,17 +28,21 @@ def rerun(campaign: str, number: int, changes: dict[str, str] | None = None) -> 
         same = new["made"] == old.made and new["state"] == old.state
         if same:
             desk.keep_test(old)
-            stale = []
-        else:
-            stale = desk.set_stale_aside()
-    if same:
+        aside = [] if same and not stale(desk.campaign, desk.folder.finished()) else desk.set_stale_aside()
+    listed = ", ".join(map(str, aside))
+    if same and not aside:
         sentence = f"round {number} came out the same, so everything after it stands"
+    elif same:
+        sentence = (
+            f"round {number} has the same model, and its controllers or examples are others than rounds {listed} began with; "
+            f"go on with: roundhouse improve {campaign}"
+        )
     else:
-        later = f"; rounds {', '.join(map(str, stale))} stood on the old one" if stale else ""
+        later = f"; rounds {listed} stood on the old one" if aside else ""
         sentence = f"round {number} has a new model, {new['state']}{later}; go on with: roundhouse improve {campaign}"
     if settings:
         sentence += f"; round {number} alone runs with {spoken(settings)}; the campaign's recipe and other rounds stay as they are"
-    return {"campaign": campaign, "round": number, "same": same, "stale": stale, "overrides": settings, "sentence": sentence}
+    return {"campaign": campaign, "round": number, "same": same, "stale": aside, "overrides": settings, "sentence": sentence}
 
 
 def spoken(settings: dict[str, str]) -> str:

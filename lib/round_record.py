@@ -29,6 +29,8 @@ class RoundRecord:
     """Role → the model that the round's `previous` was."""
     besides: dict[str, dict[str, str]] = field(default_factory=dict)
     """`latest` and `round:N`, where its recipe names them → role → the model that this was."""
+    inherited: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """Stage of the round before → table → references: the states and tables that its controllers were given."""
     made: dict[str, str] = field(default_factory=dict)
     """Role → the model that the round made."""
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)

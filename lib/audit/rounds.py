@@ -11,6 +11,7 @@ from lib.audit.reach import Reach, Told
 from lib.audit.report import Report, short
 from lib.campaign import models_by_reference
 from lib.errors import UserError
+from lib.inherited import changed
 from lib.roles import POLICY
 from lib.round_events import round_event
 
@@ -69,6 +70,8 @@ def _check_models(told: Told, reach: Reach, report: Report) -> None:
         for name, began in {"previous": record.start, **record.besides}.items():
             if began != (wanted := known.get(name, {})):
                 _add(told, report, f"it to begin with {_listed(wanted.values())} as '{name}'", _listed(began.values()))
+        for other in changed(record, past):
+            _add(told, report, f"it to begin with the {other} that the rounds before it left", "others")
 
 
 def _check_figures(told: Told, reach: Reach, report: Report) -> None:

@@ -109,6 +109,15 @@ def test_a_kill_in_a_probe_loses_the_probe_alone_and_all_that_looks_back_works(
     explained = run("explain", "grid", "--round", "2")
     assert explained.returncode == 0, explained.stderr
     assert "main/balance subset" in explained.stdout
+    fewer = run("rerun", "grid", "--round", "1", "--set", "controllers.0.temperatures=[0.5, 0.7]", "--json")
+    left = json.loads(fewer.stdout)
+    assert (left["same"], left["stale"]) == (True, [2]), "the same temperature and model, and other scores"
+    assert not CampaignFolder(home, "grid").round_path(2, 1).exists()
+    onward = run("improve", "grid")
+    assert onward.returncode == 0, onward.stderr
+    assert digests(home, "grid")["2/main/train"] == stood["2/main/train"]
+    audit = run("audit", "grid", "--offline")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
     for looking in (["status", "grid"], ["report", "grid"], ["diff", "grid:1", "2"]):
         looked = run(*looking)
         assert looked.returncode == 0, looked.stderr

@@ -86,3 +86,33 @@ def test_a_whole_campaign_is_left_as_it_is(desk: SimpleNamespace):
     done(desk, 2, BASE, TWO)
     assert Desk.set_stale_aside(desk) == []
     assert len(desk.folder.finished()) == 3
+
+
+def decided(desk: SimpleNamespace, number: int, state: str, **more) -> None:
+    """A round whose controller left a state, and whose trainer accumulates."""
+    stages = {
+        "main/bandit": {"verb": "control", "jobs": [], "made": {"state": [state]}, "read": {}, "learned": {}},
+        "main/train": {"verb": "train", "jobs": [], "made": {}, "read": {"examples_sft": [f"e{number}"]}, "learned": {}},
+    }
+    stages["main/train"] |= more.pop("train", {})
+    start, made = (BASE, ONE, TWO, THREE)[number - 1 : number + 1]
+    desk.folder.write_round(RoundRecord("one", number, 1, "accepted", start=start, made=made, stages=stages, **more))
+
+
+def test_what_began_with_another_state_is_set_aside_though_the_model_is_the_same(desk: SimpleNamespace):
+    decided(desk, 1, "s1")
+    decided(desk, 2, "s2", inherited={"main/bandit": {"state": ["s1"]}})
+    decided(desk, 3, "s3", inherited={"main/bandit": {"state": ["s2"]}})
+    assert Desk.set_stale_aside(desk) == []
+    decided(desk, 2, "another", inherited={"main/bandit": {"state": ["s1"]}})
+    assert Desk.set_stale_aside(desk) == [3]
+    decided(desk, 1, "another")
+    assert Desk.set_stale_aside(desk) == [2]
+
+
+def test_what_learned_examples_of_a_round_that_has_others_now_is_set_aside(desk: SimpleNamespace):
+    decided(desk, 1, "s")
+    decided(desk, 2, "s", train={"learned": {"examples": ["e1", "e2"]}})
+    assert Desk.set_stale_aside(desk) == []
+    decided(desk, 1, "s", train={"read": {"examples_sft": ["another"]}})
+    assert Desk.set_stale_aside(desk) == [2]
