@@ -9,9 +9,11 @@ from typing import Any
 from lib import campaign as campaigns
 from lib import comparison_settings, ending, holding, pace, stage_paths
 from lib.alarms import every as every_alarm
+from lib.artifacts import Artifacts
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign
 from lib.comparison_settings import ComparisonFolder
+from lib.decided import decisions
 from lib.errors import UserError
 from lib.estimate import rates
 from lib.home import Home
@@ -98,6 +100,13 @@ class Standing:
                 self._records[path] = changed, read_round(path)
             found.append(self._records[path][1])
         return sorted(found, key=lambda record: (record.round, record.attempt))
+
+    def decided(self) -> list[Facts]:
+        """What each controller decided, in the last attempt on record that has come to one."""
+        artifacts = Artifacts(self.folder.home.store)
+        found = ((record, decisions(record, artifacts)) for record in reversed(self.rounds()))
+        record, last = next(((record, decided) for record, decided in found if decided), (None, []))
+        return [{"round": record.round, "attempt": record.attempt, **one} for one in last] if record else []
 
     def finished(self) -> list[RoundRecord]:
         """The rounds that the gate has decided."""

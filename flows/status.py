@@ -63,7 +63,7 @@ class Board:
         runs = [run for run in self._scheduled() if run["campaign"] in (None, self._name)]
         history = [showing.round_facts(record) for record in standing.rounds()]
         costs = budget.facts(standing.folder.path, standing.rounds())
-        return {**standing.facts(), **costs, "history": history, "test": self._test(), "scheduled": runs}
+        return {**standing.facts(), **costs, "history": history, "decided": standing.decided(), "test": self._test(), "scheduled": runs}
 
     def shown(self) -> list[RenderableType]:
         """The same for people."""
@@ -110,6 +110,7 @@ def _details(found: Facts) -> list[list[RenderableType]]:
         [Text(line) for line in wording.at_work(found)],
         [terminal.table(showing.round_rows(history), f"{name}: validation")] if history else [],
         [Text(f"round {row['round']} {row['decision']}") for row in history if row["decision"] and row["round"]],
+        [Text(wording.decided(decision)) for decision in found["decided"]],
         [terminal.table(showing.standing_rows(found["test"]), f"{name}: test, read once")] if found["test"] else [],
     ]
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from flows.standing import Facts
-from flows.terminal import bar, figure
+from flows.terminal import bar, cell, figure
 from lib import stage_paths
 from lib.comparison import METRICS
+from lib.decided import figures
 
 BAR = 20
+
+LINE = 80
+"""Columns of a line that is cut where it would be longer."""
 
 
 def row(facts: Facts) -> dict[str, str]:
@@ -76,6 +80,15 @@ def comparison(facts: Facts) -> str:
     if facts["closed"] == whole and facts["page"]:
         return f"comparison {facts['comparison']}: complete; its page is {facts['page']}"
     return f"comparison {facts['comparison']}: {done}; go on with: roundhouse compare --name {facts['comparison']}"
+
+
+def decided(decision: Facts) -> str:
+    """What a controller decided in a line, as far as there is room: settings and problems before its state."""
+    again = f" attempt {decision['attempt']}" if decision["attempt"] > 1 else ""
+    words = ", ".join(f"{name} {value}" for name, value in figures(decision).items()) or "nothing"
+    said = "what it decided cannot be read" if decision["settings"] is None else words
+    line = cell(f"round {decision['round']}{again} {decision['controller']}: {said}")
+    return line if len(line) <= LINE else f"{line[: LINE - 1]}…"
 
 
 def spending(facts: Facts) -> list[str]:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib import agreement_counts, records, seeds
+from lib import agreement_counts, deciding, records, seeds
 from lib.alarms import every
 from lib.alarms.every import Alarms
 from lib.alarms.looking import look
 from lib.budget import Cost, Spending
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign, ProblemPlan
+from lib.deciding import Decided
 from lib.evaluators.greedy_accuracy import GreedyAccuracy
 from lib.evaluators.pass_at_k import PassAtK
 from lib.gate import Gate
@@ -97,7 +98,14 @@ def publish(made: ReportHome, kind: str, settings: dict, inputs: dict, playing: 
 
 
 def note(record: RoundRecord, path: str, verb: str, published: list, **more: object) -> None:
-    cost = {"sample": (4200, 31.5), "verify": (0, 0.4), "filter": (0, 0.2), "train": (0, 55.0), "evaluate": (2600, 19.0)}[verb]
+    cost = {
+        "control": (0, 0.1),
+        "sample": (4200, 31.5),
+        "verify": (0, 0.4),
+        "filter": (0, 0.2),
+        "train": (0, 55.0),
+        "evaluate": (2600, 19.0),
+    }[verb]
     record.stages[path] = {
         "verb": verb,
         "jobs": [{"label": path, "key": p.key, "version": p.version, "digest": p.digest, "reused": False} for p in published],
@@ -211,6 +219,10 @@ def trained(made: ReportHome, record: RoundRecord, start: str, skill: float, ear
         {"start": start},
         model_files(f"{record.round}.{record.attempt}"),
     )
+    chosen = Decided({"value": {"+": skill, HOSTILE[0]: 0.25}}, {"sampler.temperature": 0.5 + record.round / 10})
+    decided = {"state.parquet": (records.STATE, deciding.rows_of("bandit", chosen).to_pylist())}
+    steered = publish(made, "control", {"round": record.round, "attempt": record.attempt}, {}, {}, decided)
+    note(record, "main/bandit", "control", [steered], made={"state": [steered.digest]})
     note(record, "main/sample", "sample", sampled, read={"problems": shards})
     stats = [made.small.store.stats(p.key, p.version) for p in verified]
     summed = {name: sum(one.get(name, 0) for one in stats) for name in stats[0] if agreement_counts.is_count(name)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lib.artifacts import Artifacts
 from lib.budget import Spending
 from lib.campaign import CampaignFolder, models_by_reference
 from lib.comparison import METRICS, Standing, champion_of, difference, standings
@@ -12,6 +13,7 @@ from lib.errors import UserError
 from lib.home import Home
 from lib.ledger import Ledger
 from lib.report import costs, curves, samples, story
+from lib.report.controllers import controllers
 from lib.report.funnel import dropped, funnel
 from lib.report.tree import anchor, tree
 from lib.report.words import count, listed, spoken
@@ -61,6 +63,7 @@ def gather(home: Home, name: str) -> Json:
         "funnel": counted,
         "dropped": reasons,
         "agreement": story.agreement(records),
+        "controllers": controllers(records, Artifacts(home.store)),
         "costs": spent,
         "cost_chart": costs.chart(spent),
         "cost_verbs": costs.by_verb(spent),
