@@ -17,7 +17,7 @@ class Memory(Settings):
     accumulate: Literal["no", "accepted", "all"] = "no"
     """Whether it also learns the examples of earlier rounds: none, those of accepted rounds, or all."""
     keep_rounds: int | None = Field(None, ge=1)
-    """From how many earlier rounds examples stay, the newest of them; None: from all."""
+    """From how many earlier rounds examples stay, the newest of them, each with all its attempts; None: from all."""
     keep_rows: int | None = Field(None, ge=1)
     """How many examples stay in all, this round's among them and what a trainer replays apart; None: all."""
     evict: Literal["oldest", "random"] = "oldest"
