@@ -63,7 +63,7 @@ class Gathering:
         problems = table_of(work.inputs.get("problems", []), records.PROBLEMS)
         if not problems.num_rows:
             raise UserError(f"{type(trainer).__name__} samples inside its training, and was given no problems; let its stage read some")
-        self._problems = _in_order_of(problems, work.seed)
+        self._problems = in_order_of(problems, work.seed)
         others = {part: model for part, model in work.models.items() if part not in OF_TRAINING}
         self._others = open_engines(work.settings, others, work.machine)
         contract.check_folder(work.models["start"][1])
@@ -77,7 +77,7 @@ class Gathering:
         """
         folder = self._aside / f"{number:06d}"
         folder.mkdir()
-        problems = self._next(number)
+        problems = problems_of(self._problems, self._trainer.problems, number)
         seed = seeds.seed_of(self._work.seed, "iteration", number)
         engines = {**self._others, self._role: self._engine(model, number)}
         completions = self._sampled(Tables(problems), engines, seed)
@@ -113,12 +113,6 @@ class Gathering:
         rows: list[dict[str, object]] = [{"controller": name, "key": f"iteration {at}", "value": json.dumps(told)} for at, told in notes]
         tables.write(records.STATE.table(rows), records.STATE, out / "state.parquet")
         return _together(self._counts)
-
-    def _next(self, number: int) -> pa.Table:
-        """The problems of an iteration: the next of a fixed order, from the first again where it ends."""
-        count = min(self._trainer.problems, self._problems.num_rows)
-        first = number * count
-        return self._problems.take([place % self._problems.num_rows for place in range(first, first + count)])
 
     def _engine(self, model: Any, number: int) -> Engine:
         own = self._work.settings.get("engines", {})
@@ -170,10 +164,17 @@ class Gathering:
         return self._work.settings["trainer"][name]
 
 
-def _in_order_of(problems: pa.Table, seed: int) -> pa.Table:
-    """The problems in an order that is the seed's."""
+def in_order_of(problems: pa.Table, seed: int) -> pa.Table:
+    """The problems of a training in an order that is its seed's."""
     ids = problems["problem_id"].to_pylist()
     return problems.take(sorted(range(len(ids)), key=lambda place: seeds.digest([seed, "order", ids[place]])))
+
+
+def problems_of(ordered: pa.Table, count: int, number: int) -> pa.Table:
+    """The problems of an iteration: the next of a training's, which are in order, from the first again where they end."""
+    count = min(count, ordered.num_rows)
+    first = number * count
+    return ordered.take([place % ordered.num_rows for place in range(first, first + count)])
 
 
 def _outcomes(verdicts: pa.Table) -> Counter[str]:
