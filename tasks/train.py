@@ -17,5 +17,5 @@ def train(phase: Phase, stage: Stage, read: Result, ground: Ground, shop: Worksh
     done = publish(shop, job)
     names = [name for name in shop.tables_made(done.digest) if name != "problems"]
     made: dict[str, tuple[str, ...]] = dict.fromkeys(["model", *names], (done.digest,))
-    learned = {"examples": (done.digest,)} if "iterations" in job.settings else job.inputs
+    learned: dict[str, tuple[str, ...]] = {"examples": (done.digest,)} if "iterations" in job.settings else job.inputs
     return Finished(Result(made, (read,)), [done], learned=learned)
