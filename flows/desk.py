@@ -241,9 +241,9 @@ def _publishing(home: Home) -> Iterator[Publisher]:
         publisher.close(patience)
 
 
-def _earlier(before: list[RoundRecord], roles: Mapping[str, str]) -> dict[str, dict[str, tuple[Result, ...]]]:
-    """`roles`: phase → the role that it trains."""
-    found: dict[str, dict[str, tuple[Result, ...]]] = {}
+def _earlier(before: list[RoundRecord], roles: Mapping[str, str]) -> dict[str, dict[str, dict[int, Result]]]:
+    """What plan.Ground calls so; `roles`: phase → the role that it trains."""
+    found: dict[str, dict[str, dict[int, Result]]] = {}
     for record in before:
         if record.round == 0:
             continue  # the warm start's examples come back by `replay` alone
@@ -253,6 +253,6 @@ def _earlier(before: list[RoundRecord], roles: Mapping[str, str]) -> dict[str, d
             read = Result({name: tuple(refs) for name, refs in stage["read"].items() if name.startswith("examples_")})
             kinds = ["all", "accepted"] if record.accepts(roles.get(path.partition("/")[0], "policy")) else ["all"]
             for kind in kinds:
-                here = found.setdefault(path, {})
-                here[kind] = (*here.get(kind, ()), read)
+                here = found.setdefault(path, {}).setdefault(kind, {})
+                here[record.round] = Result({}, (*here.get(record.round, Result({})).read, read))
     return found

@@ -164,6 +164,8 @@ class Bundle:
     def model(self, where: str, job: Json) -> Iterator[str]:
         yield f"model {job['digest'][:12]}, made by {where}"
         inputs = self.records.get((job["key"], job["version"]), {}).get("ingredients", {}).get("inputs", {})
+        if evicted := self.rows(job["digest"]).get("evicted", 0):
+            yield f"    {evicted} of the examples given were evicted, and not learned"
         for name in ("examples", "replay"):
             for artifact in inputs.get(name, []):
                 rows = self.rows(artifact)

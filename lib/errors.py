@@ -11,7 +11,7 @@ RoundhouseError
 ├── SchemaMismatch           a table of another schema or version than the reader's
 ├── BrokenConservation       rows in do not equal rows out
 ├── Unproven                 a guard did not find what was planted for it to find
-├── TooManyUndecided         a verify stage whose undecided share passed its limit
+├── TooManyUndecided         a verify stage, or an iteration of a training, whose undecided share passed its limit
 ├── Held                     somebody else holds the campaign, the device or the key
 └── ChildFailure             a stage's child process ended badly
     ├── OutOfMemory          the micro-batch could not be halved any further
@@ -81,7 +81,7 @@ class Unproven(RoundhouseError):
 
 
 class TooManyUndecided(RoundhouseError):
-    """The undecided share of a verify stage passed its limit."""
+    """The undecided share of a verify stage, or of one iteration of a training, passed its limit."""
 
 
 class Held(RoundhouseError):

@@ -160,8 +160,9 @@ def _holders(ledger: Ledger, one: Forgotten) -> list[str]:
 
 def _learned(ledger: Ledger, examples: Iterable[str]) -> dict[str, str]:
     """Model → how it came to learn from these examples."""
-    held = _ids(ledger, f"SELECT artifact FROM example_sources WHERE example_id IN ({listed(examples)})")
-    direct = [node for nodes in learners(ledger, held).values() for node in nodes]
+    held = ledger.rows(f"SELECT DISTINCT artifact, example_id FROM example_sources WHERE example_id IN ({listed(examples)})")
+    found = learners(ledger, ((row["artifact"], row["example_id"]) for row in held))
+    direct = [node for nodes in found.values() for node in nodes]
     return {node.id: _how(node) for node in taught(ledger, direct)}
 
 

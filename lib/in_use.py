@@ -43,6 +43,12 @@ class InUse:
                 self._add(found.digest)
             return found
 
+    def keep(self, digest: str, verify: Callable[[str], None]) -> None:
+        """Count on a model that `verify` finds whole while nobody collects; raises what that raises."""
+        with _held(self._locks, fcntl.LOCK_SH):
+            verify(digest)
+            self._add(digest)
+
     def _add(self, digest: str) -> None:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,9 @@ SCHEMAS: dict[str, pa.Schema] = {
             "versions": _TEXT,  # JSON
         }
     ),
-    "inputs": pa.schema({"key": _TEXT, "name": _TEXT, "content": _TEXT, "artifact": _TEXT}),
+    "inputs": pa.schema(
+        {"key": _TEXT, "name": _TEXT, "place": _COUNT, "content": _TEXT, "artifact": _TEXT}
+    ),  # place: among those of its name
     "job_models": pa.schema({"key": _TEXT, "role": _TEXT, "weights": _TEXT, "model": _TEXT}),
     "rounds": pa.schema({**_PLACE, "state": _TEXT, "role": _TEXT, "model_in": _TEXT, "model_out": _TEXT, "sentence": _TEXT}),
     "metrics": pa.schema({**_PLACE, **{column.name: column.type for column in METRICS.schema}}),
@@ -137,15 +139,15 @@ _READ_OF_ITSELF = ("completions", "examples")
 
 
 def _input_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:
-    """One row per key, name and content; content is an artifact's digest, or that of one folder's files in it."""
+    """One row per key, name and place; content is an artifact's digest, or that of one folder's files in it."""
     holders = {content: artifact.digest for artifact in found.values() for content in artifact.contents}
     for key, made in _by_key(records).items():
         for name, contents in sorted(made["inputs"].items()):
-            for content in contents:
+            for place, content in enumerate(contents):
                 holder = content if content in found else holders.get(content)
-                yield {"key": key, "name": name, "content": content, "artifact": _now(found, holder) if holder else None}
+                yield {"key": key, "name": name, "place": place, "content": content, "artifact": _now(found, holder) if holder else None}
         for name in _READ_OF_ITSELF if made["kind"] == "train" and "example_sources" in dict(made["rows"]) else ():
-            yield {"key": key, "name": name, "content": made["digest"], "artifact": _now(found, made["digest"])}
+            yield {"key": key, "name": name, "place": 0, "content": made["digest"], "artifact": _now(found, made["digest"])}
 
 
 def _model_rows(found: dict[str, Artifact], records: list[Row]) -> Iterator[Row]:

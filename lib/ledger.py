@@ -1,6 +1,6 @@
 """Every artifact of a home as SQL views, read-only.
 
-    problems, completions, verdicts, nodes, examples_KIND, example_sources, dropped, token_scores, state, metric_items
+    problems, completions, verdicts, nodes, examples_KIND, example_sources, dropped, evicted, token_scores, state, metric_items
                  the tables of lib.records over all artifacts; metric_rows is the one named `metrics` there
     examples     (artifact, kind, example_id, problem_id) over every kind
     judged       (artifact, completion_id, outcome): whole-completion verdicts of one artifact taken together

@@ -17,6 +17,9 @@ from lib.records import EXAMPLES
 MAKERS = ("train", "initialise", "adopt")
 """The verbs whose artifacts are models."""
 
+Held = tuple[str, str]
+"""An examples artifact, and the id of an example in it."""
+
 _LEARNED = ("examples", "replay")
 """The inputs of a train job that it learns from."""
 
@@ -75,19 +78,34 @@ def stages_of(ledger: Ledger, artifacts: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def learners(ledger: Ledger, artifacts: Iterable[str]) -> dict[str, list[Node]]:
-    """Examples artifact → the models that learned from it."""
+def learners(ledger: Ledger, held: Iterable[Held]) -> dict[Held, list[Node]]:
+    """Examples, each in an artifact → the models that learned it from there; not those that were given it and let it go."""
+    asked = sorted({*held})
     found = ledger.rows(
         f"""SELECT DISTINCT i.artifact, i.name, a.digest FROM inputs AS i JOIN artifacts AS a USING (key)
-        WHERE a.kind = 'train' AND i.name IN ({listed(_LEARNED)}) AND i.artifact IN ({listed(artifacts)}) ORDER BY ALL"""
+        WHERE a.kind = 'train' AND i.name IN ({listed(_LEARNED)}) AND i.artifact IN ({listed(artifact for artifact, _ in asked)})
+        ORDER BY ALL"""
     )
-    places = stages_of(ledger, [row["digest"] for row in found])
-    nodes: dict[str, list[Node]] = {}
+    models = {row["digest"] for row in found}
+    named = listed(example for _, example in asked)
+    gone = {tuple(row.values()) for row in ledger.rows(f"SELECT * FROM {evicted(ledger, models)} WHERE example_id IN ({named})")}
+    places = stages_of(ledger, models)
+    made: dict[str, list[tuple[str, Node]]] = {}
     for row in found:
-        relation = "learned by" if row["name"] == "examples" else "replayed by"
-        made = Node("model", row["digest"], relation, facts(stands_in=places.get(row["digest"])))
-        nodes.setdefault(row["artifact"], []).append(made)
-    return nodes
+        model, relation = row["digest"], "learned by" if row["name"] == "examples" else "replayed by"
+        made.setdefault(row["artifact"], []).append((model, Node("model", model, relation, facts(stands_in=places.get(model)))))
+    return {
+        (artifact, example): [
+            node for model, node in made.get(artifact, ()) if node.relation == "replayed by" or (model, artifact, example) not in gone
+        ]
+        for artifact, example in asked
+    }
+
+
+def evicted(ledger: Ledger, models: Iterable[str]) -> str:
+    """What these models were given among their examples and did not learn: (model, artifact, example_id), as SQL after FROM."""
+    return f"""(SELECT DISTINCT e.artifact AS model, i.artifact, e.example_id FROM {ledger.part("evicted", models)} AS e
+        JOIN artifacts AS a ON a.digest = e.artifact JOIN inputs AS i ON i.key = a.key AND i.name = 'examples' AND i.place = e.place)"""
 
 
 def taught(ledger: Ledger, direct: Iterable[Node]) -> list[Node]:
@@ -128,15 +146,33 @@ def _ancestors(digest: str, parents: Mapping[str, Mapping[str, str]]) -> list[st
 
 
 def _examples_read(ledger: Ledger, models: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """Model → the examples artifacts that its training read, with the name of the input and how many rows they hold."""
+    """Model → the examples artifacts that its training read: the name of the input, and by kind how many it learned and evicted."""
     read = ledger.rows(
         f"""SELECT DISTINCT a.digest, i.name, i.artifact FROM artifacts AS a JOIN inputs AS i USING (key)
         WHERE a.digest IN ({listed(models)}) AND i.name IN ({listed(_LEARNED)}) AND i.artifact IS NOT NULL ORDER BY ALL"""
     )
     counted = _counted(ledger, {row["artifact"] for row in read})
+    gone = _evicted(ledger, read)
     found: dict[str, list[dict[str, Any]]] = {}
     for row in read:
-        found.setdefault(row["digest"], []).append({**row, "rows": counted[row["artifact"]]})
+        went = gone.get((row["digest"], row["artifact"]), {}) if row["name"] == "examples" else {}
+        learned = {kind: n - went.get(kind, 0) for kind, n in counted[row["artifact"]].items()}
+        found.setdefault(row["digest"], []).append({**row, "rows": learned, "evicted": went})
+    return found
+
+
+def _evicted(ledger: Ledger, read: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, int]]:
+    """Model and examples artifact → kind → how many of its examples the model was given and let go."""
+    models, artifacts = {row["digest"] for row in read}, {row["artifact"] for row in read}
+    if not any(ledger.files("evicted", model) for model in models):
+        return {}
+    kinds = [f"SELECT artifact, example_id, '{kind}' AS kind FROM {ledger.part(spec.name, artifacts)}" for kind, spec in EXAMPLES.items()]
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for row in ledger.rows(
+        f"""SELECT model, artifact, kind, count(*) AS n FROM {evicted(ledger, models)}
+        JOIN ({" UNION ALL ".join(kinds)}) USING (artifact, example_id) GROUP BY ALL ORDER BY ALL"""
+    ):
+        found.setdefault((row["model"], row["artifact"]), {})[row["kind"]] = row["n"]
     return found
 
 
@@ -167,9 +203,10 @@ def _makers(ledger: Ledger, digest: str, examples: list[dict[str, Any]], places:
         Node(
             "examples",
             row["artifact"],
-            "learned from" if row["name"] == "examples" else "replayed",
+            _relation(row),
             facts(
                 examples=row["rows"],
+                evicted=row["evicted"],
                 stands_in=places.get(row["artifact"]),
                 **(_behind(ledger, row["artifact"]) if is_root else {}),
             ),
@@ -178,6 +215,12 @@ def _makers(ledger: Ledger, digest: str, examples: list[dict[str, Any]], places:
         for row in examples
     )
     return job(ledger, digest, children=read)
+
+
+def _relation(row: Mapping[str, Any]) -> str:
+    if row["name"] == "replay":
+        return "replayed"
+    return "learned from" if any(row["rows"].values()) or not row["evicted"] else "given, and let go whole"
 
 
 def _behind(ledger: Ledger, artifact: str) -> dict[str, Any]:

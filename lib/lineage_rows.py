@@ -6,13 +6,13 @@ that they read what was found. What is held in Python grows with the answer alon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lib import records
 from lib.ledger import Ledger
-from lib.lineage_models import job, learners, listed, stages_of, taught
+from lib.lineage_models import Held, job, learners, listed, stages_of, taught
 from lib.lineage_tree import Node, facts
 from lib.records import EXAMPLES
 
@@ -35,8 +35,8 @@ class Completions:
     """completion_id → one row a filter artifact that read it: dropped (filter, reason) or in an example (example_id, part)."""
     places: Mapping[str, list[str]]
     """Artifact → where campaigns hold it."""
-    learned: Mapping[str, list[Node]]
-    """Examples artifact → the models that learned from it."""
+    learned: Mapping[Held, list[Node]]
+    """Examples artifact and example → the models that learned it from there."""
 
     def node(self, row: Row, relation: str, behind: Iterable[Node] = ()) -> Node:
         """A completion with its verdicts and its fate in every filter stage."""
@@ -48,14 +48,14 @@ class Completions:
 
     def taught(self, ledger: Ledger) -> list[Node]:
         """The models that learned from any of them, and those that came of these."""
-        kept = sorted({fate["artifact"] for fates in self.fates.values() for fate in fates if fate["example_id"]})
-        return taught(ledger, [node for artifact in kept for node in self.learned.get(artifact, ())])
+        kept = sorted({held for fates in self.fates.values() for held in _kept(fates)})
+        return taught(ledger, [node for held in kept for node in self.learned.get(held, ())])
 
     def _fate(self, row: Row) -> Node:
         places = self.places.get(row["artifact"])
         if row["example_id"] is None:
             return Node("filter", row["filter"], "dropped by", facts(reason=row["reason"], stands_in=places))
-        models = tuple(self.learned.get(row["artifact"], ()))
+        models = tuple(self.learned.get((row["artifact"], row["example_id"]), ()))
         return Node("example", row["example_id"], "kept in", facts(part=row["part"], stands_in=places), models)
 
 
@@ -102,13 +102,13 @@ def example(ledger: Ledger, example_id: str) -> Node:
         for part in parts
     ]
     places = stages_of(ledger, artifacts)
-    after = learners(ledger, artifacts)
+    after = learners(ledger, ((artifact, example_id) for artifact in artifacts))
     told = facts(kind=held[0]["kind"], stands_in=[place for artifact in artifacts for place in places.get(artifact, [])])
     children = [
         _problem(ledger, held[0]["problem_id"], "teaches"),
         *sources,
         *job(ledger, artifacts[0]),
-        *taught(ledger, [node for artifact in artifacts for node in after.get(artifact, ())]),
+        *taught(ledger, [node for nodes in after.values() for node in nodes]),
     ]
     return Node("example", example_id, "", told, tuple(children))
 
@@ -125,7 +125,7 @@ def gather(ledger: Ledger, source: str, where: str) -> Completions:
         _verdicts(ledger, verify, ids),
         fates,
         stages_of(ledger, [*held, *filters]),
-        learners(ledger, {row["artifact"] for group in fates.values() for row in group if row["example_id"]}),
+        learners(ledger, {held for group in fates.values() for held in _kept(group)}),
     )
 
 
@@ -170,6 +170,11 @@ def _fates(ledger: Ledger, artifacts: Iterable[str], ids: Iterable[str]) -> Grou
             ORDER BY completion_id, artifact, example_id, part, filter"""
         )
     )
+
+
+def _kept(fates: Iterable[Row]) -> Iterator[Held]:
+    """The examples, each in its artifact, among the fates of a completion."""
+    yield from ((fate["artifact"], fate["example_id"]) for fate in fates if fate["example_id"])
 
 
 def _grouped(rows: Iterable[Row]) -> Grouped:

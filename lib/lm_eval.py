@@ -29,6 +29,8 @@ from lib.engines import guard
 from lib.environment import OFFLINE
 from lib.errors import UserError
 from lib.files import read_json, write_json
+from lib.home import Home
+from lib.in_use import InUse
 from lib.roles import POLICY
 from lib.store import Store
 
@@ -73,13 +75,11 @@ def measure(folder: CampaignFolder, number: int | None, asked: Asked) -> Measure
     if importlib.util.find_spec("lm_eval") is None:
         raise UserError(f"lm-evaluation-harness is not installed; install it with: {INSTALL}")
     number, digest = _model(folder, number)
-    store = Store(folder.home.store)
-    store.verify(digest)
     place = folder.path / NAME
-    place.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="roundhouse-lm-eval-") as made:
         whole = Path(made) / "model"
-        models.import_folder(store.folder(digest), whole)
+        _copy(folder.home, digest, whole)
+        place.mkdir(exist_ok=True)
         log = place / f"round-{number:03d}.log"
         _run(whole, asked, Path(made) / "out", log)
         results = _results(Path(made) / "out", log)
@@ -99,6 +99,16 @@ def _model(folder: CampaignFolder, number: int | None) -> tuple[int, str]:
         return number, made[POLICY]
     digest = models_by_reference(campaign, finished)["champion"][POLICY]
     return next((record.round for record in reversed(finished) if record.made.get(POLICY) == digest), 0), digest
+
+
+def _copy(home: Home, digest: str, whole: Path) -> None:
+    """The model in a folder of its own, which the harness reads; no weights are collected until the copy is whole."""
+    store, used = Store(home.store), InUse(home.locks)
+    try:
+        used.keep(digest, store.verify)
+        models.import_folder(store.folder(digest), whole)
+    finally:
+        used.close()
 
 
 def _run(model: Path, asked: Asked, out: Path, log: Path) -> None:

@@ -37,8 +37,8 @@ class Ground:
     """References to every held-out problem, for decontamination."""
     models: Mapping[str, Mapping[str, str]]
     """Reference (`base`, `previous`, `champion`, `latest`, `round:N`, …) → role → model digest."""
-    earlier: Mapping[str, Mapping[str, tuple[Result, ...]]]
-    """Stage path → `accepted` or `all` → what that stage of earlier rounds read, for accumulation."""
+    earlier: Mapping[str, Mapping[str, Mapping[int, Result]]]
+    """Stage path → `accepted` or `all` → round → what that stage read in all its attempts before this one, for accumulation."""
     replay: Mapping[str, tuple[str, ...]]
     """Reference → the examples that this reference's model learned from."""
     engines: Mapping[str, Json] = field(default_factory=dict)
@@ -174,8 +174,7 @@ def train_job(phase: Phase, stage: Stage, read: Result, ground: Ground) -> Job:
     """One job: the examples read, those of earlier rounds, what the trainer replays, and the models it starts from."""
     trainer = stage.run[0]
     table = f"examples_{getattr(trainer, 'learns_from', 'sft')}"
-    earlier = ground.earlier.get(f"{phase.name}/{stage.label}", {}).get(stage.accumulate, ())[-(stage.keep_rounds or 0) :]
-    inputs = {"examples": Result({}, (*earlier, read)).every(table), "replay": _replayed(trainer, ground)}
+    inputs = {"examples": Result({}, (*_earlier(phase, stage, ground), read)).every(table), "replay": _replayed(trainer, ground)}
     role = getattr(trainer, "start_role", "") or phase.role
     models = {"start": ground.model(getattr(trainer, "start_from", "previous"), role)}
     if reference := getattr(trainer, "reference", None):
@@ -191,6 +190,13 @@ def train_job(phase: Phase, stage: Stage, read: Result, ground: Ground) -> Job:
     if stage.keep_rows:
         settings["keep"] = {"rows": stage.keep_rows, "evict": stage.evict, "seed": seeds.seed_of(ground.seed, phase.name, stage.label)}
     return Job("train", ground.at(phase.name, stage.label), settings, _given(inputs), models, seed, needs_device=True)
+
+
+def _earlier(phase: Phase, stage: Stage, ground: Ground) -> list[Result]:
+    """What the stage read in the earlier rounds that it still learns, and in earlier attempts at this one; the oldest first."""
+    found = ground.earlier.get(f"{phase.name}/{stage.label}", {}).get(stage.accumulate, {})
+    rounds = sorted(number for number in found if number < ground.label.round)[-(stage.keep_rounds or 0) :]
+    return [found[number] for number in (*rounds, ground.label.round) if number in found]
 
 
 def _replayed(trainer: Strategy, ground: Ground) -> tuple[str, ...]:

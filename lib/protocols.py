@@ -235,13 +235,16 @@ class Gathering(Protocol):
 @runtime_checkable
 class OnlineTrainer(Protocol):
     """A trainer whose examples are sampled from the weights that it trains. It says `online = True`, and its settings name the
-    `sampler`, `verifiers` and `filters` of every iteration and how many `problems` an iteration has."""
+    `sampler`, `verifiers` and `filters` of every iteration, how many `problems` an iteration has, and its `undecided_limit`."""
 
     online: ClassVar[bool]
     learns_from: ClassVar[str]
 
     @property
     def problems(self) -> int: ...
+
+    @property
+    def undecided_limit(self) -> float: ...
 
     def train_online(self, models: Mapping[str, Path], gathering: Gathering, out: Path, seed: int, machine: Machine) -> dict[str, float]:
         """As `train`, with examples of every iteration asked of `gathering`."""

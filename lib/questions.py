@@ -24,8 +24,9 @@ correct AS (SELECT campaign, round, attempt, count(DISTINCT completion_id) AS co
 kept AS (SELECT campaign, round, attempt, count(DISTINCT completion_id) AS kept
     FROM jobs JOIN example_sources ON artifact = digest WHERE verb IN ('filter', 'train') AND part <> 'prompt' GROUP BY ALL),
 trained AS (SELECT campaign, round, attempt, count(*) AS trained
-    FROM jobs JOIN inputs USING (key) JOIN examples USING (artifact)
-    WHERE verb = 'train' AND name IN ('examples', 'replay') GROUP BY ALL)
+    FROM jobs JOIN inputs USING (key) JOIN examples USING (artifact) LEFT JOIN evicted AS gone
+        ON name = 'examples' AND gone.artifact = jobs.digest AND gone.place = inputs.place AND gone.example_id = examples.example_id
+    WHERE verb = 'train' AND name IN ('examples', 'replay') AND gone.example_id IS NULL GROUP BY ALL)
 SELECT campaign, round, attempt, coalesce(sampled, 0) AS sampled, coalesce(correct, 0) AS correct,
     coalesce(kept, 0) AS kept, coalesce(trained, 0) AS trained
 FROM (SELECT DISTINCT campaign, round, attempt FROM jobs)
@@ -85,7 +86,7 @@ FROM state AS s JOIN stages ON artifact = digest WHERE verb = 'control' ORDER BY
 NAMED = {
     "funnel": Question(
         "How many completions were sampled, correct, kept as examples (earlier rounds' too, where a stage accumulates), "
-        "and how many examples the trainer read, replayed ones among them?",
+        "and how many examples the trainer learned, replayed ones among them?",
         _FUNNEL,
     ),
     "drop_reasons": Question("What did each filter drop, and why?", _DROP_REASONS),

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from lib import recipes
+from lib import recipes, undecided
 from lib.alarms.every import Alarms
 from lib.deciding import named
 from lib.engines.huggingface import Huggingface
@@ -56,7 +56,7 @@ class Stage(Memory):
     """Its name in the phase; the verb unless given."""
     reads: tuple[str, ...] = ()
     """The stages it reads; the one before it unless given."""
-    undecided_limit: float = 0.05
+    undecided_limit: float = undecided.LIMIT
     """The share of undecided verdicts past which a verify stage fails."""
     gold: str = ""
     """The verifier by which a verify stage measures its others; unless given, the first that compares with the gold answer."""

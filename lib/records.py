@@ -219,6 +219,9 @@ DROPPED = _spec(
     {},
 )
 
+EVICTED = _spec("evicted", 1, "place example_id", {"place": pa.int32(), "example_id": pa.string()}, {})
+"""What a training was given and did not learn; `place` is that of the artifact among the inputs named `examples`, from 0."""
+
 TOKEN_SCORES = _spec(
     "token_scores",
     1,
@@ -269,22 +272,10 @@ METRIC_ITEMS = _spec(
 EXAMPLES = {"sft": SFT, "pair": PAIR, "unpaired": UNPAIRED, "group": GROUP, "step": STEP}
 """Kind of example → its table."""
 
-TABLES = {
-    spec.name: spec
-    for spec in (
-        PROBLEMS,
-        COMPLETIONS,
-        NODES,
-        VERDICTS,
-        *EXAMPLES.values(),
-        EXAMPLE_SOURCES,
-        DROPPED,
-        TOKEN_SCORES,
-        STATE,
-        METRICS,
-        METRIC_ITEMS,
-    )
-}
+_MADE = (PROBLEMS, COMPLETIONS, NODES, VERDICTS, *EXAMPLES.values(), EXAMPLE_SOURCES, DROPPED, EVICTED, TOKEN_SCORES, STATE)
+
+TABLES = {spec.name: spec for spec in (*_MADE, METRICS, METRIC_ITEMS)}
+"""Name → table, of all that stages make."""
 
 
 def user_message(text: str) -> list[dict[str, object]]:

@@ -13,7 +13,8 @@
     of a problem made of it     as of a forgotten problem; of one that is forgotten, what it was made of is as a forgotten completion
 
 Ids stay where rows do; they are hashes, of which a short problem could still be guessed by trying. `metric_items` stay: a
-number under a problem's id, without which a model's figures could not be told again. Not covered: `state`, and tables that
+number under a problem's id, without which a model's figures could not be told again. `evicted` stays: bare ids, which lie
+beside a model that never learned what they were of. Not covered: `state`, and tables that
 are no table of ours.
 """
 
@@ -52,6 +53,9 @@ _TAKEN_OUT: dict[str, dict[str, Any]] = {
     "token_scores": {"logprobs": []},
 }
 """Table → column → what stands there in a row that stays."""
+
+_WHOLE = ("metric_items", "evicted")
+"""Tables of which every row stays as it is."""
 
 _PROBLEM = "problem_id"
 
@@ -140,10 +144,10 @@ class Redaction:
 
     def _stays(self, table: pa.Table, spec: TableSpec) -> pa.ChunkedArray:
         """Of every row, whether it stays."""
-        goes = [_among(table[_PROBLEM], self.problems)] if _PROBLEM in table.column_names and spec.name != "metric_items" else []
+        goes = [_among(table[_PROBLEM], self.problems)] if _PROBLEM in table.column_names and spec.name not in _WHOLE else []
         if spec.name in _TAKEN_OUT or spec.name == "example_sources":
             goes.append(_among(table["completion_id"], self.removed))
-        if "example_id" in table.column_names:
+        if "example_id" in table.column_names and spec.name not in _WHOLE:
             goes.append(_among(table["example_id"], self.examples))
         if spec is DROPPED:
             gone = self.problems | self.removed | self.examples

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib import plan, records, tables
+from lib import plan, records, tables, undecided
 from lib.job import Result
 from lib.plan import Ground
 from lib.recipe import Recipe
@@ -16,9 +16,6 @@ from tasks.publish import publish, publish_all
 from tasks.stage import Finished
 from tasks.verify import refuse_undecided
 from tasks.workshop import Done, Workshop
-
-UNDECIDED_LIMIT = 0.05
-"""The share of undecided verdicts past which an evaluation is refused."""
 
 
 def evaluators_of(recipe: Recipe, models: Mapping[str, str]) -> list[Any]:
@@ -37,7 +34,7 @@ def evaluate(recipe: Recipe, models: Mapping[str, str], split: str, problems: tu
         rivals = publish_all(shop, plan.rival_sample_jobs(evaluator, model, split, problems, ground))
         drawn = Result({"problems": problems, "completions": _digests(sampled), "rivals": _digests(rivals)})
         verified = publish_all(shop, plan.evaluate_verify_jobs(evaluator, model, split, drawn, ground))
-        refuse_undecided(f"evaluate {split}", UNDECIDED_LIMIT, verified, shop)
+        refuse_undecided(f"evaluate {split}", undecided.LIMIT, verified, shop)
         besides = {"nodes": _holding("nodes", sampled, shop), "token_scores": _holding("token_scores", verified, shop)}
         fed = Result({"verdicts": _digests(verified), **besides}, (drawn,))
         measured.append(publish(shop, plan.evaluate_job(evaluator, model, split, fed, ground)))

@@ -18,7 +18,8 @@ class Finished:
     result: Result
     jobs: list[Done]
     learned: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What a train stage learned from: `examples` of this round and earlier ones, and what it replayed."""
+    """What a train stage was given to learn: `examples` of this round and earlier ones, and what it replayed. Which of the examples
+    it let go stands beside its model, in `evicted`."""
     figures: dict[str, float] = field(default_factory=dict)
     """Shares over all of its shards, where it has some to tell."""
 

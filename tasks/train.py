@@ -12,11 +12,10 @@ from tasks.workshop import Workshop
 
 
 def train(phase: Phase, stage: Stage, read: Result, ground: Ground, shop: Workshop) -> Finished:
-    """The new model of the phase's role, with the tables of an online trainer's iterations."""
+    """The new model of the phase's role, with the tables that lie beside it: of an online trainer's iterations, or of what it let go."""
     job = plan.train_job(phase, stage, read, ground)
     done = publish(shop, job)
-    if "iterations" not in job.settings:
-        return Finished(Result({"model": (done.digest,)}, (read,)), [done], learned=job.inputs)
     names = [name for name in shop.tables_made(done.digest) if name != "problems"]
     made: dict[str, tuple[str, ...]] = dict.fromkeys(["model", *names], (done.digest,))
-    return Finished(Result(made, (read,)), [done], learned={"examples": (done.digest,)})
+    learned: dict[str, tuple[str, ...]] = {"examples": (done.digest,)} if "iterations" in job.settings else job.inputs
+    return Finished(Result(made, (read,)), [done], learned=learned)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lib import agreement_counts, plan
-from lib.errors import TooManyUndecided
+from lib import agreement_counts, plan, undecided
 from lib.job import Result
 from lib.plan import Ground
 from lib.recipe import Phase, Stage
@@ -31,10 +30,4 @@ def agreement(done: list[Done], shop: Workshop) -> dict[str, float]:
 
 def refuse_undecided(name: str, limit: float, done: list[Done], shop: Workshop) -> None:
     """Raise TooManyUndecided if more than `limit` of a stage's outcomes are undecided."""
-    outcomes = shop.outcomes(job.digest for job in done)
-    total = outcomes.total()
-    if total and outcomes["undecided"] > limit * total:
-        raise TooManyUndecided(
-            f"{name}: {outcomes['undecided']} of {total} verdicts are undecided, over the limit of {limit:.0%}; "
-            "look at their reasons in the verdicts table, or raise undecided_limit"
-        )
+    undecided.refuse(name, limit, shop.outcomes(job.digest for job in done))

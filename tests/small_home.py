@@ -137,6 +137,14 @@ def train(small, name, start, examples, replay=()):
     return small.publish("train", settings, inputs, {"start": start}, model_files(name))
 
 
+def train_some(small, name, start, given, rows, evicted):
+    """A training that was given examples of several artifacts, to keep so many rows; `evicted`: (place, completion)."""
+    settings = {"trainer": {"strategy": "lib.trainers.sft:Sft", "steps": 700}, "keep": {"rows": rows, "evict": "oldest", "seed": 7}}
+    gone = [{"place": place, "example_id": example_id(of)} for place, of in evicted]
+    files = {**model_files(name), "evicted.parquet": (records.EVICTED, gone)}
+    return small.publish("train", settings, {"examples": list(given)}, {"start": start}, files, rows={"evicted": len(gone)})
+
+
 def one_round(small, record, shards, model, count, correct, earlier=(), capped=()):
     """Sample, verify and filter; what each published, the filter's publication last."""
     law = {"sampler": {"strategy": "lib.samplers.independent:Independent", "n": count}, "round": record.round}

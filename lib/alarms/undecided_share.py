@@ -17,7 +17,7 @@ class UndecidedShare(Settings):
     """
 
     watch: float = Field(0.01, ge=0)
-    """A fifth of the limit past which a stage fails unless told otherwise (`undecided_limit` 0.05, lib.recipe)."""
+    """A fifth of the limit past which a stage fails unless told otherwise (`undecided_limit` 0.05, lib.undecided)."""
     alarm: float = Field(0.025, ge=0)
     """Half of that limit."""
 

@@ -33,7 +33,7 @@ def check(reach: Reach, report: Report) -> None:
             modules = tuple(sorted(set(keys.strategy_modules(made.ingredients["settings"])))) or (f"lib.stages.{kind}",)
             if (given := _given(made, reach)) is None:
                 left_out[f"what the {kind} job read or made is damaged"] += 1
-            elif not _is_code_as_it_was(modules, made, known):
+            elif not is_code_as_it_was(modules, made, known):
                 left_out[f"the code of the {kind} job's strategies changed since"] += 1
             elif (owed := _owed(kind, made.ingredients["settings"], given)) is None:
                 left_out["what its strategy read lies outside the store"] += 1
@@ -59,7 +59,8 @@ def _given(made: Publication, reach: Reach) -> Tables | None:
     return Tables(**found | {"completions": together(found["completions"], found["rivals"])})
 
 
-def _is_code_as_it_was(modules: tuple[str, ...], made: Publication, known: dict[tuple[str, ...], dict[str, str]]) -> bool:
+def is_code_as_it_was(modules: tuple[str, ...], made: Publication, known: dict[tuple[str, ...], dict[str, str]]) -> bool:
+    """Whether a job's modules are what they were when it was made; `known` keeps what was looked up."""
     if modules not in known:
         try:
             known[modules] = keys.closure(modules)[0]

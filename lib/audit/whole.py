@@ -6,7 +6,9 @@
     rounds          the record of every round: its jobs, models and figures, and what came before it
     ancestry        what every trained model learned from and began with is here
     conservation    rows in are rows out, for every filter stage
+    memory          a training learned as many of the examples it was given as its settings let stay
     owed            sample and verify jobs made the rows that their strategies owe
+    iterations      trainings that sampled for themselves made in every iteration the rows that their strategies owe
     held_out        no held-out problem was trained on
     mlflow_story    MLflow says the same
 
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lib.audit import ancestry, conservation, digests, held_out, losses, mlflow_story, owed, records, rounds
+from lib.audit import ancestry, conservation, digests, held_out, iterations, losses, memory, mlflow_story, owed, records, rounds
 from lib.audit.reach import Reach
 from lib.audit.report import Report
 from lib.campaign import CampaignFolder
@@ -28,7 +30,7 @@ from lib.strategy import UserCode
 Told = Callable[[str, int, int], None]
 """Called with (what is being looked at, done, total)."""
 
-CHECKS = (records, rounds, ancestry, conservation, owed, held_out)
+CHECKS = (records, rounds, ancestry, conservation, memory, owed, iterations, held_out)
 """What is looked at after the digests, in this order, from the artifacts alone."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lib.ledger import Ledger
+from lib.lineage_models import evicted
 from lib.records import EXAMPLES
 from lib.round_record import RoundRecord
 
@@ -48,7 +49,7 @@ def digests(records: Iterable[RoundRecord], *verbs: str) -> list[str]:
 
 
 def funnel(ledger: Ledger, campaign: str, records: Sequence[RoundRecord]) -> list[Row]:
-    """A row for each attempt that sampled: round, attempt, sampled, correct, kept, trained (own, earlier, replayed examples)."""
+    """A row for each attempt that sampled: round, attempt, sampled, correct, kept, trained (own, earlier, replayed examples learned)."""
     verdicts = ledger.part("verdicts", digests(records, "verify", *ONLINE))
     counts = _COUNTS.format(
         completions=ledger.part("completions", digests(records, "sample", *ONLINE)),
@@ -70,19 +71,22 @@ def dropped(ledger: Ledger, campaign: str, records: Sequence[RoundRecord]) -> li
 
 
 def _trained(ledger: Ledger, records: Sequence[RoundRecord]) -> dict[tuple[int, int], Row]:
-    """Examples that each attempt's trainers read: made in it, in earlier rounds, and replayed ones."""
+    """Examples that each attempt's trainers learned: made in it, in earlier rounds, and replayed ones."""
     read = {(r.round, r.attempt): [stage for stage in r.stages.values() if stage["verb"] == "train"] for r in records}
     wanted = {ref for stages in read.values() for stage in stages for refs in stage.get("learned", {}).values() for ref in refs}
     kinds = " UNION ALL ".join(f"SELECT artifact FROM {ledger.part(spec.name, wanted)}" for spec in EXAMPLES.values())
     rows = {row["artifact"]: row["n"] for row in ledger.rows(f"SELECT artifact, count(*) AS n FROM ({kinds}) GROUP BY artifact")}
+    models = digests(records, "train")
+    gone = ledger.rows(f"SELECT model, artifact, count(*) AS n FROM {evicted(ledger, models)} GROUP BY ALL")
+    less = {(row["model"], row["artifact"]): row["n"] for row in gone}
     found = {}
     for record in records:
         own = {*digests([record], "filter", *ONLINE)}  # a trainer may make its examples itself
-        learned = [stage.get("learned", {}) for stage in read[record.round, record.attempt]]
-        given = [ref for one in learned for ref in one.get("examples", ())]
+        stages = read[record.round, record.attempt]
+        given = [(job["digest"], ref) for s in stages for job in s["jobs"] for ref in s.get("learned", {}).get("examples", ())]
         found[record.round, record.attempt] = {
-            "own": sum(rows.get(ref, 0) for ref in given if ref in own),
-            "earlier": sum(rows.get(ref, 0) for ref in given if ref not in own),
-            "replayed": sum(rows.get(ref, 0) for one in learned for ref in one.get("replay", ())),
+            "own": sum(rows.get(ref, 0) - less.get((model, ref), 0) for model, ref in given if ref in own),
+            "earlier": sum(rows.get(ref, 0) - less.get((model, ref), 0) for model, ref in given if ref not in own),
+            "replayed": sum(rows.get(ref, 0) for stage in stages for ref in stage.get("learned", {}).get("replay", ())),
         }
     return found

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib import contract, records, seeds, tables
+from lib import contract, records, seeds, tables, undecided
 from lib.casting import role_of
 from lib.errors import BrokenConservation, UserError
 from lib.protocols import Engine, OnlineTrainer, Tables, Work, silent
@@ -32,6 +32,10 @@ from lib.strategy import Strategy, load
 
 OF_TRAINING = ("start", "reference")
 """The models of a training that are no part of its iterations."""
+
+
+SHOWN = 120
+"""Characters of a verdict's reason that an error shows."""
 
 
 class Iterations(Strategy):
@@ -59,7 +63,7 @@ class Gathering:
         problems = table_of(work.inputs.get("problems", []), records.PROBLEMS)
         if not problems.num_rows:
             raise UserError(f"{type(trainer).__name__} samples inside its training, and was given no problems; let its stage read some")
-        self._problems = _in_order_of(problems, work.seed)
+        self._problems = in_order_of(problems, work.seed)
         others = {part: model for part, model in work.models.items() if part not in OF_TRAINING}
         self._others = open_engines(work.settings, others, work.machine)
         contract.check_folder(work.models["start"][1])
@@ -67,15 +71,20 @@ class Gathering:
         self._counts: list[dict[str, Any]] = []
 
     def gather(self, model: Any, number: int) -> pa.Table:
-        """The examples of one iteration, made with the model as it stands. Raises what the stages of these names raise."""
+        """The examples of one iteration, made with the model as it stands. Raises what the stages of these names raise.
+
+        TooManyUndecided among it, past the trainer's `undecided_limit`: a verify stage of its own would not have been believed.
+        """
         folder = self._aside / f"{number:06d}"
         folder.mkdir()
-        problems = self._next(number)
+        problems = problems_of(self._problems, self._trainer.problems, number)
         seed = seeds.seed_of(self._work.seed, "iteration", number)
         engines = {**self._others, self._role: self._engine(model, number)}
         completions = self._sampled(Tables(problems), engines, seed)
         judged = Tables(problems, completions, seed=seed)
         verdicts, scores = verdicts_of([load(one) for one in self._settings("verifiers")], judged, engines)
+        name = f"{type(self._trainer).__name__}, iteration {number}"
+        undecided.refuse(name, self._trainer.undecided_limit, _outcomes(verdicts), _commonest_reason(verdicts))
         made = (
             (records.PROBLEMS, problems),
             (records.COMPLETIONS, completions),
@@ -104,12 +113,6 @@ class Gathering:
         rows: list[dict[str, object]] = [{"controller": name, "key": f"iteration {at}", "value": json.dumps(told)} for at, told in notes]
         tables.write(records.STATE.table(rows), records.STATE, out / "state.parquet")
         return _together(self._counts)
-
-    def _next(self, number: int) -> pa.Table:
-        """The problems of an iteration: the next of a fixed order, from the first again where it ends."""
-        count = min(self._trainer.problems, self._problems.num_rows)
-        first = number * count
-        return self._problems.take([place % self._problems.num_rows for place in range(first, first + count)])
 
     def _engine(self, model: Any, number: int) -> Engine:
         own = self._work.settings.get("engines", {})
@@ -143,7 +146,7 @@ class Gathering:
         counts = filter_stage.run(work, folder)
         examples = table_of([folder], records.EXAMPLES[self._trainer.learns_from])
         contract.check_examples(self._work.models["start"][1], examples)
-        outcomes = Counter(str(outcome) for outcome in verdicts["outcome"].to_pylist() if outcome)
+        outcomes = _outcomes(verdicts)
         sampled = (pc.sum(pc.list_value_length(completions["completion_ids"])).as_py() or 0) + tokens_written(verdicts)
         self._counts.append({**counts, "tokens_sampled": sampled, "outcomes": dict(outcomes)})
         self.note(
@@ -161,10 +164,27 @@ class Gathering:
         return self._work.settings["trainer"][name]
 
 
-def _in_order_of(problems: pa.Table, seed: int) -> pa.Table:
-    """The problems in an order that is the seed's."""
+def in_order_of(problems: pa.Table, seed: int) -> pa.Table:
+    """The problems of a training in an order that is its seed's."""
     ids = problems["problem_id"].to_pylist()
     return problems.take(sorted(range(len(ids)), key=lambda place: seeds.digest([seed, "order", ids[place]])))
+
+
+def problems_of(ordered: pa.Table, count: int, number: int) -> pa.Table:
+    """The problems of an iteration: the next of a training's, which are in order, from the first again where they end."""
+    count = min(count, ordered.num_rows)
+    first = number * count
+    return ordered.take([place % ordered.num_rows for place in range(first, first + count)])
+
+
+def _outcomes(verdicts: pa.Table) -> Counter[str]:
+    return Counter(str(outcome) for outcome in verdicts["outcome"].to_pylist() if outcome)
+
+
+def _commonest_reason(verdicts: pa.Table) -> str:
+    """Words on why verdicts are undecided, for a training that stops keeps no table of them; nothing where none are."""
+    reasons = verdicts.filter(pc.equal(verdicts["outcome"], "undecided"))["reason"].to_pylist()
+    return "".join(f"the reason of {n} is {reason[:SHOWN]!r}: mend that" for reason, n in Counter(reasons).most_common(1))
 
 
 def _mean_reward(verdicts: pa.Table) -> dict[str, float]:

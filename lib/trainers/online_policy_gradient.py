@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from lib import seeds
+from lib import seeds, undecided
 from lib.errors import UserError
 from lib.protocols import Gathering, Machine
 from lib.strategy import AnyStrategy
@@ -38,6 +38,8 @@ class OnlinePolicyGradient(ClippedUpdate):
     """How often it samples anew."""
     problems: int = Field(64, ge=1)
     """Problems of an iteration, the next in an order that the seed shuffles; all of them where there are fewer."""
+    undecided_limit: float = Field(undecided.LIMIT, ge=0, le=1)
+    """The share of an iteration's verdicts that may be undecided; more of them end the training, as they end a verify stage."""
     steps: int | None = Field(1, ge=1)
     """Steps over each iteration's examples, batch_size in each; the first of them is on policy. What comes in none is not learned."""
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from flows.stopping import BY_RULE
@@ -94,6 +95,9 @@ def test_a_kill_in_a_probe_loses_the_probe_alone_and_all_that_looks_back_works(
 
     assert [learned(home, number) for number in (1, 2)] == [(24, 0), (30, 30)]  # 12 problems, n = 2 and then 3 beside the 24
 
+    given = run("export", "examples", "grid", str(tmp_path / "learned"))
+    assert given.returncode == 0, given.stderr
+    assert sum(pq.read_metadata(path).num_rows for path in (tmp_path / "learned").rglob("*.parquet")) == 24 + 30
     audit = run("audit", "grid", "--offline")
     assert audit.returncode == 0, audit.stdout + audit.stderr
     stood = digests(home, "grid")

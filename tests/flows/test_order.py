@@ -11,6 +11,7 @@ from flows.improve import next_round
 from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign, ProblemPlan
 from lib.home import Home
+from lib.plan import Ground
 from lib.round_record import RoundRecord
 
 BASE, ONE, TWO, THREE = ({"policy": name} for name in ("b", "m1", "m2", "m3"))
@@ -78,7 +79,24 @@ def test_the_warm_start_is_no_earlier_round(desk: SimpleNamespace):
         desk.folder.write_round(RoundRecord("one", number, 1, "accepted", start=BASE, made=ONE, stages=stages))
     desk.campaign.recipe.update({"engine": {}, "phases": [{"name": "main", "role": "policy"}]})
     ground = ground_of(desk.folder, desk.campaign, ("p",), {}, 2, 1)
-    assert [result.every("examples_sft") for result in ground.earlier["main/train"]["all"]] == [("first",)]
+    assert read(ground, "all") == {1: ("first",)}
+
+
+def read(ground: Ground, kind: str) -> dict[int, tuple[str, ...]]:
+    """Round → the examples that its train stage read."""
+    return {number: result.every("examples_sft") for number, result in ground.earlier["main/train"][kind].items()}
+
+
+def test_all_attempts_at_a_round_are_one_earlier_round(desk: SimpleNamespace):
+    for number, attempt, state in ((1, 1, "rejected"), (1, 2, "accepted"), (2, 1, "rejected"), (3, 1, "rejected")):
+        stages = {
+            "main/train": {"verb": "train", "jobs": [], "made": {}, "learned": {}, "read": {"examples_sft": [f"e{number}.{attempt}"]}}
+        }
+        desk.folder.write_round(RoundRecord("one", number, attempt, state, start=BASE, made=ONE, stages=stages))
+    desk.campaign.recipe.update({"engine": {}, "phases": [{"name": "main", "role": "policy"}]})
+    ground = ground_of(desk.folder, desk.campaign, ("p",), {}, 3, 2)
+    assert read(ground, "all") == {1: ("e1.1", "e1.2"), 2: ("e2.1",), 3: ("e3.1",)}
+    assert read(ground, "accepted") == {1: ("e1.2",)}
 
 
 def test_a_whole_campaign_is_left_as_it_is(desk: SimpleNamespace):

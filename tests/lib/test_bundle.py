@@ -7,9 +7,10 @@ import tarfile
 import pytest
 
 from lib import bundle, forgetting
+from lib.campaign import CampaignFolder
 from lib.errors import UnknownName, UserError
 from lib.home import Home
-from tests.small_home import build, completion_id
+from tests.small_home import build, completion_id, note, train_some
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,19 @@ def test_with_pyarrow_it_counts_rows(small, made):
     assert checked.returncode == 0, checked.stdout
     line = next(line for line in checked.stdout.splitlines() if f"examples {small.examples[2][:12]}" in line)
     assert line.strip() == f"examples {small.examples[2][:12]}: 5 examples of 5 completions, 11 dropped, from 16 completions in 4 artifacts"
+
+
+def test_it_says_how_many_examples_a_model_was_given_and_evicted(small, home, tmp_path):
+    own = small.copy(home)
+    made = train_some(own, "some", own.first, [own.examples[2]], 4, [(0, completion_id(own.first, 1, 0))])
+    record = CampaignFolder(home, "demo").record(2)
+    note(record, "main/train", "train", [made], "model")
+    CampaignFolder(home, "demo").write_round(record)
+    bundle.write(home, "demo", tmp_path / "given", weights=False)
+    for switches in ((), ("-B",)):
+        said = verified(tmp_path / "given", *switches).stdout
+        place = said.index(f"model {made.digest[:12]}, made by demo round 2 attempt 1 main/train\n")
+        assert said[place:].splitlines()[1].strip() == "1 of the examples given were evicted, and not learned"
 
 
 @pytest.mark.parametrize(

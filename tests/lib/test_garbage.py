@@ -202,6 +202,17 @@ def test_a_model_that_a_process_counts_on_stays_until_it_ends(small: SmallHome):
     assert list((small.home.locks / "in-use").iterdir()) == []
 
 
+def test_a_model_that_is_kept_stays_until_its_keeper_is_done(small: SmallHome):
+    used = InUse(small.home.locks)
+    used.keep(small.second, small.store.verify)
+    assert gone(garbage.collect(small.home, 0)) == {small.random}
+    used.close()
+    assert gone(garbage.collect(small.home, 0)) == {small.second}
+    with pytest.raises(Collected):
+        used.keep(small.second, small.store.verify)
+    assert in_use(small.home.locks) == set()
+
+
 def test_nothing_is_found_while_somebody_collects(small: SmallHome):
     used, found = InUse(small.home.locks), threading.Event()
 

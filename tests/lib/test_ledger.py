@@ -13,7 +13,7 @@ from lib.report.funnel import dropped, funnel
 from lib.report.samples import samples
 from lib.round_record import RoundRecord
 from tests.filter_stage import completion, verdict
-from tests.small_home import PROBLEMS, build, completion_id, model_files, note
+from tests.small_home import PROBLEMS, build, completion_id, model_files, note, train_some
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,20 @@ def test_a_training_that_sampled_for_itself_is_in_the_funnel_like_any_round(smal
         assert [row["total"] for row in dropped(opened, "demo", [record])] == [1]
         shown = {row["completion_id"]: (row["outcome"], row["fate"]) for row in samples(opened, "demo", [record])}
         assert shown == {"on0": ("correct", "kept"), "on1": ("wrong", "kept"), "on2": ("correct", "dropped by Dedup: again")}
+
+
+def test_what_was_evicted_is_not_among_what_was_trained_on(small, home):
+    own, mine = small.copy(home), completion_id(small.first, 1, 0)
+    given = [own.examples[1], own.examples[2]]
+    made = train_some(own, "some", own.first, given, 4, [*((0, completion_id(own.base, n, 0)) for n in range(3)), (1, mine)])
+    record = CampaignFolder(home, "demo").record(2)
+    note(record, "main/train", "train", [made], "model")
+    record.stages["main/train"]["learned"] = {"examples": given}
+    CampaignFolder(home, "demo").write_round(record)
+    with Ledger(home) as opened:
+        assert opened.query(NAMED["funnel"].sql).rows[2] == ("demo", 2, 1, 8, 3, 5, 4)
+        (row,) = funnel(opened, "demo", [record])
+        assert (row["own"], row["earlier"], row["replayed"]) == (4, 0, 0)
 
 
 def test_a_limit_cuts_the_answer(ledger):

@@ -10,7 +10,7 @@ from lib.lineage import KINDS, lineage
 from lib.lineage_view import render
 from lib.records import PROBLEMS as PROBLEMS_SPEC
 from tests.filter_stage import problem
-from tests.small_home import HOSTILE, PROBLEMS, build, completion_id, example_id
+from tests.small_home import HOSTILE, PROBLEMS, build, completion_id, example_id, train_some
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,23 @@ def test_an_example_goes_on_to_every_model_that_learned_from_it_or_replayed_it(s
     warm = lineage(small.home, "example", example_id(completion_id(small.random, 1, 0)))
     assert [node.id for node in below(warm, "learned by")] == [small.base]
     assert {node.id for node in below(warm, "replayed by")} == {small.first, small.second}
+
+
+def test_what_a_model_was_given_and_evicted_it_did_not_learn(small, home):
+    own, (gone, stayed) = small.copy(home), (completion_id(small.first, n, 0) for n in (1, 2))
+    again = [completion_id(small.base, n, 0) for n in range(3)]  # which both rounds' examples hold: those of round 2 stay
+    made = train_some(own, "some", own.first, [own.examples[1], own.examples[2]], 4, [*((0, of) for of in again), (1, gone)]).digest
+    job = only(lineage(home, "model", made), "made by")
+    part, whole = only(job, "learned from"), only(job, "given, and let go whole")
+    assert (part.id, told(part, "examples"), told(part, "evicted")) == (own.examples[2], {"sft": 4}, {"sft": 1})
+    assert (whole.id, told(whole, "examples"), told(whole, "evicted")) == (own.examples[1], {"sft": 0}, {"sft": 3})
+    for of, is_learned in ((gone, False), (stayed, True), (again[1], True)):
+        learned = {node.id for node in below(lineage(home, "example", example_id(of)), "learned by")}
+        assert (made in learned) is is_learned
+        walk = lineage(home, "completion", of)
+        assert (made in {node.id for node in below(walk, "learned by")}) is is_learned
+        places = [node for node in below(walk, "kept in") if made in {child.id for child in node.children}]
+        assert len(places) == is_learned
 
 
 def test_a_completion_tells_in_every_filter_stage_whether_it_was_kept(small):

@@ -3,10 +3,13 @@
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
-from lib.errors import DamagedArtifact, UnknownName, UserError
+from lib.errors import Collected, DamagedArtifact, UnknownName, UserError
+from lib.in_use import collecting, in_use
 from lib.lm_eval import Asked, measure
 from lib.store import Store
 from tests import lm_eval_stand_in
@@ -65,6 +68,20 @@ def test_weights_that_are_not_there_are_not_measured(folder):
     shutil.rmtree(Store(folder.home.store).folder(model(folder, 1)))
     with pytest.raises(DamagedArtifact, match="is not in"):
         measure(folder, 1, Asked(("piqa",)))
+
+
+def test_a_model_is_not_copied_while_weights_are_collected(folder):
+    locks, digest = folder.home.locks, model(folder, 1)
+    with ThreadPoolExecutor(1) as pool:
+        with collecting(locks):
+            measuring = pool.submit(measure, folder, 1, Asked(("piqa",)))
+            with suppress(TimeoutError):
+                measuring.exception(timeout=0.5)
+            Store(folder.home.store).collect(digest, ["model.safetensors"], None)
+        with pytest.raises(Collected):
+            measuring.result(timeout=60)
+    assert in_use(locks) == set()
+    assert list((locks / "in-use").glob("*")) == []
 
 
 def test_where_it_is_missing_the_line_says_how_to_install_it(folder, monkeypatch):

@@ -11,7 +11,7 @@ def examples(*names):
 
 
 def left(table, rows, evict, seed=0):
-    return kept(table, rows, evict, seed)["example_id"].to_pylist()
+    return kept([table], rows, evict, seed)[0]["example_id"].to_pylist()
 
 
 @pytest.mark.parametrize(("rows", "found"), [(1, ["c"]), (2, ["b", "c"]), (3, ["a", "b", "c"]), (9, ["a", "b", "c"])])
@@ -37,3 +37,24 @@ def test_a_draw_takes_each_as_often_as_any_other():
 def test_what_stays_keeps_its_order():
     found = left(examples(*(f"e{i:02}" for i in range(30))), 7, "random", seed=3)
     assert (found, len(found)) == (sorted(found), 7)
+
+
+@pytest.mark.parametrize(
+    ("rows", "evict", "gone"),
+    [
+        (3, "oldest", [(0, "a"), (0, "b")]),
+        (2, "oldest", [(0, "a"), (0, "b"), (2, "a")]),
+        (5, "oldest", []),
+        (9, "random", []),
+        (0, "random", [(0, "a"), (0, "b"), (2, "a"), (2, "c"), (2, "d")]),
+    ],
+)
+def test_what_went_is_named_with_the_table_that_held_it(rows: int, evict: str, gone: list[tuple[int, str]]):
+    stayed, evicted = kept([examples("a", "b"), examples().cast(examples("a").schema), examples("a", "c", "d")], rows, evict, 0)
+    assert [tuple(row.values()) for row in evicted.to_pylist()] == gone
+    assert stayed.num_rows + len(gone) == 5
+
+
+def test_what_stays_and_what_went_are_all_that_was_given():
+    stayed, evicted = kept([examples("a", "b", "c"), examples("d", "e")], 2, "random", 3)
+    assert sorted([*stayed["example_id"].to_pylist(), *evicted["example_id"].to_pylist()]) == ["a", "b", "c", "d", "e"]

@@ -30,7 +30,7 @@ GROUND = Ground(
     problems=("p/0", "p/1"),
     held_out=("h/0",),
     models={"base": {"policy": "b"}, "previous": {"policy": "m"}},
-    earlier={"main/train": {"all": (Result({"examples_sft": ("e1",)}), Result({"examples_sft": ("e2",)})), "accepted": ()}},
+    earlier={"main/train": {"all": {0: Result({"examples_sft": ("e1",)}), 1: Result({"examples_sft": ("e2",)})}, "accepted": {}}},
     replay={"base": ("warm",)},
 )
 
@@ -267,6 +267,15 @@ def test_the_oldest_rounds_are_let_go(memory: dict, examples: tuple[str, ...]):
     phase = Phase(trainer=Sft(steps=3), accumulate="all", **memory)
     job = plan.train_job(phase, phase.pipeline[0], Result({"examples_sft": ("e3",)}), GROUND)
     assert job.inputs["examples"] == examples
+
+
+def test_what_earlier_attempts_at_a_round_read_counts_as_no_round():
+    attempts = Result({}, tuple(Result({"examples_sft": (name,)}) for name in ("e2a", "e2b")))
+    earlier = {"all": {1: Result({"examples_sft": ("e1",)}), 2: attempts, 3: Result({"examples_sft": ("e3a",)})}}
+    ground = replace(GROUND, label=replace(GROUND.label, round=3, attempt=2), earlier={"main/train": earlier})
+    phase = Phase(trainer=Sft(steps=3), accumulate="all", keep_rounds=1)
+    job = plan.train_job(phase, phase.pipeline[0], Result({"examples_sft": ("e3b",)}), ground)
+    assert job.inputs["examples"] == ("e2a", "e2b", "e3a", "e3b")
 
 
 def test_how_many_examples_stay_is_a_setting_of_the_job_alone_where_it_is_set():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lib import keys, records
+from lib import forgetting, keys, records
 from tests.audited_home import audited, edited, named, put, record_of
 from tests.filter_stage import completion, problem
-from tests.small_home import PROBLEMS, SmallHome, completion_id, draw, example_id, filter, model_files
+from tests.small_home import PROBLEMS, SmallHome, completion_id, draw, example_id, filter, model_files, train_some
 
 RIGHT = {(0, 0), (1, 0), (2, 0)}
 LAW = {"strategy": "lib.samplers.independent:Independent", "n": 1}
@@ -138,6 +138,38 @@ def test_a_sampler_that_made_fewer_rows_than_it_owes_is_named(small: SmallHome, 
     assert [line for _, line in named(report)] == (
         [] if says is None else [line for _, line in named(report) if says in line and len(named(report)) == 1]
     )
+
+
+def remembered(small: SmallHome, rows: int, evicted) -> None:
+    """Round 2's training as if it had been given both rounds' examples, 3 and 5, and had evicted these."""
+    made = train_some(small, "some", small.first, [small.examples[1], small.examples[2]], rows, evicted)
+    put(small.home, 2, "main/train", made)
+    edited(record_of(small.home, 2), lambda record: record["made"].update(policy=made.digest))
+
+
+@pytest.mark.parametrize(
+    ("rows", "evicted", "says"),
+    [
+        (5, [(0, 0), (0, 1), (0, 2)], []),
+        (9, [], []),
+        (5, [(0, 0), (0, 1)], ["expected 5 of 8 examples to stay, found 6, as"]),
+        (5, [(0, 0), (0, 1), (0, 2), (1, 0)], ["expected 5 of 8 examples to stay, found 4, as"]),
+        (5, [(0, 0), (0, 1), (0, 3)], ["nothing evicted that it was not given, found 1 examples (the first: ", "found 6"]),
+        (9, [(1, 0)], ["expected 8 of 8 examples to stay, found 7, as"]),
+    ],
+)
+def test_a_training_that_evicted_more_or_less_than_its_settings_say_is_named(small: SmallHome, rows: int, evicted, says: list[str]):
+    remembered(small, rows, [(place, completion_id(small.base, n, 0)) for place, n in evicted])
+    found = named(audited(small.home))
+    assert [check for check, _ in found] == ["memory"] * len(says)
+    assert all(words in line for words, (_, line) in zip(says, found, strict=True))
+
+
+def test_what_was_evicted_and_then_forgotten_is_counted_no_more(small: SmallHome):
+    remembered(small, 5, [(0, completion_id(small.base, n, 0)) for n in range(3)])
+    forgetting.forget(small.home, "completion", completion_id(small.base, 0, 0))
+    forgetting.forget(small.home, "completion", completion_id(small.first, 1, 0))
+    assert [line for check, line in named(audited(small.home)) if check == "memory"] == []
 
 
 def test_a_model_whose_examples_or_parent_are_nowhere_is_named(small: SmallHome):

@@ -165,7 +165,8 @@ def test_progress_is_told_from_the_first_byte_to_the_last(small: SmallHome):
     report = audit(small.home, "demo", offline=True, told=lambda *said: heard.append(said))
     bytes_told = [(done, total) for what, done, total in heard if what == "digests"]
     assert bytes_told[-1][0] == report.counts["bytes"] <= bytes_told[-1][1]
-    assert {what for what, _, _ in heard} == {"records", "digests", "rounds", "ancestry", "conservation", "owed", "held out"}
+    checks = {"records", "rounds", "ancestry", "conservation", "memory", "owed", "iterations", "held out"}
+    assert {what for what, _, _ in heard} == {"digests", *checks}
 
 
 def test_a_campaign_that_is_not_there_is_named_with_those_that_are(small: SmallHome):

@@ -11,7 +11,7 @@ import pytest
 from lib import models, records, seeds, tables
 from lib.engines.huggingface import Huggingface
 from lib.engines.openai_server import OpenaiServer
-from lib.errors import UserError
+from lib.errors import TooManyUndecided, UserError
 from lib.filters.decontaminate import Decontaminate
 from lib.filters.group_advantages import GroupAdvantages
 from lib.filters.sft_rows import SftRows
@@ -21,6 +21,7 @@ from lib.stages import train
 from lib.stages.iterations import Gathering, Iterations
 from lib.trainers.loop import opened_writer
 from lib.trainers.online_policy_gradient import OnlinePolicyGradient
+from lib.verifiers.answer import Answer
 from lib.verifiers.judge import Judge
 from lib.verifiers.length import Length
 from tests.filter_stage import problem
@@ -171,7 +172,7 @@ def test_the_role_in_training_may_have_an_engine_of_its_own(
 
 
 def test_what_a_judge_writes_inside_a_training_counts_as_sampled(start: Path, given: dict[str, list[Path]], tmp_path: Path) -> None:
-    judged = trainer(verifiers=(Judge(template="{completion}", max_new_tokens=3),))
+    judged = trainer(verifiers=(Judge(template="{completion}", max_new_tokens=3),), undecided_limit=1.0)
     settings = {"trainer": judged.model_dump(mode="json"), "engine": Huggingface().model_dump(mode="json")}
     work = Work(settings, given, {"start": ("digest", start)}, 7, Machine())
     (tmp_path / "aside").mkdir()
@@ -182,6 +183,22 @@ def test_what_a_judge_writes_inside_a_training_counts_as_sampled(start: Path, gi
     written = [row["n_tokens"] for row in rows(tmp_path, "verdicts") if row["raw_text"] is not None]
     assert sum(written) > 0
     assert stats["tokens_sampled"] == drawn + sum(written)
+
+
+@pytest.mark.parametrize("limit", [0.05, 0.99, 1.0])
+def test_an_iteration_with_too_many_undecided_ends_the_training(
+    limit: float, start: Path, given: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    """No problem has a gold answer, so each of an iteration's 4 · 6 verdicts is undecided."""
+    one = trainer(verifiers=(Answer(),), undecided_limit=limit)
+    told = (
+        "found nothing to learn"
+        if limit == 1
+        else rf"^OnlinePolicyGradient, iteration 0: 24 of 24 verdicts are undecided, over the limit of {limit:.0%}; "
+        "the reason of 24 is 'no gold answer': mend that, or raise undecided_limit$"
+    )
+    with pytest.raises(UserError if limit == 1 else TooManyUndecided, match=told):
+        trained(one, start, given, tmp_path / "out")
 
 
 def test_a_training_that_finds_nothing_to_learn_says_so(start: Path, given: dict[str, list[Path]], tmp_path: Path) -> None:
