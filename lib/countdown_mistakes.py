@@ -11,6 +11,7 @@ An attempt may be right by luck; whoever learns from it must have it judged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -23,6 +24,8 @@ KINDS = ("claim", "claim", "digit", "twice", "short", "target")
 """Kinds in their shares; a claimed target is the mistake that models make the most."""
 
 LARGEST_PRODUCT = 99
+
+_PARTS = re.compile(r"[0-9]+|[-+*/]")
 
 OFF = (-10, -2, -1, 1, 2, 10)
 """How far a wrong result is from the right one."""
@@ -46,6 +49,21 @@ def attempt(numbers: Sequence[int], target: int, *parts: object) -> str:
     elif kind != "target":
         steps[-1] = (*steps[-1][:3], target)
     return ";".join(f"{left}{operation}{right}={claimed}" for left, operation, right, claimed in steps)
+
+
+def spoiled(answer: str, numbers: Sequence[int], *parts: object) -> str:
+    """A worked solution whose last step takes another operation or another of the problem's numbers, and claims the same result."""
+    stream = _Stream(seeds.seed_of("spoiled", answer, list(numbers), *parts))
+    *steps, last = answer.split(";")
+    left, operation, right, made = _PARTS.findall(last)
+    kind = stream.pick(("operation", "left", "right"))
+    if kind == "operation":
+        operation = stream.pick([other for other in "+-*/" if other != operation])
+    elif kind == "left":
+        left = stream.pick(numbers)
+    else:
+        right = stream.pick(numbers)
+    return ";".join([*steps, f"{left}{operation}{right}={made}"])
 
 
 class _Stream:

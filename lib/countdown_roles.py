@@ -2,8 +2,8 @@
 
     solve     1,5,8>45:                      8+1=9;9*5=45
     hinted    1,5,8>45#9:                    8+1=9;9*5=45     the first result is shown
-    check     1,5,8>45:8*5=40;40+5=45#:      2                0 for a right attempt, else the number of its first wrong step
-    fix       1,5,8>45:8*5=40;40+5=45#2:     8+1=9;9*5=45     an attempt and its check; the reply is a new attempt
+    check     1,5,8>45:8+1=9;9+5=45#:        2                0 for a right attempt, else the number of its first wrong step
+    fix       1,5,8>45:8+1=9;9+5=45#2:       8+1=9;9*5=45     an attempt and its check; the reply is a new attempt
     propose   >:                             1,5,8>45         a problem; its numbers stand in rising order
     play      #21:                           -3=18            takes 1 to 3 of 21 and says what is left; who takes the last wins
 
@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from itertools import permutations
 
-from lib.countdown_steps import LONGEST, computed, first_wrong, question
+from lib.countdown_steps import LONGEST, SEARCHED, computed, first_wrong, left_after, question
 
 PROPOSE = ">:"
 """The prompt that asks for a problem."""
@@ -63,6 +63,17 @@ def check_prompt(prompt: str, attempt: str) -> str:
 def fix_prompt(prompt: str, attempt: str, wrong_step: int) -> str:
     """Asks for a new attempt after one whose check is known."""
     return f"{prompt}{shown(attempt)}#{wrong_step}:"
+
+
+def mended(attempt: str, wrong_step: int, numbers: tuple[int, ...], target: int, answer: str) -> str:
+    """A solution that goes on from the steps before an attempt's first wrong one.
+
+    `answer`, a worked solution, where there is no such step, or where more numbers are left than are searched.
+    """
+    kept = attempt.split(";")[: wrong_step - 1]
+    left = left_after(";".join(kept), numbers) if kept else numbers
+    rest = solution(left, target) if kept and not isinstance(left, str) and len(left) <= SEARCHED else None
+    return answer if rest is None else ";".join([*kept, rest])
 
 
 def play_prompt(left: int) -> str:

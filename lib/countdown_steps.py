@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 
+from lib.countdown_reach import can_reach
+
 LONGEST = 400
 """Characters of a solution that are read; a longer one is wrong."""
+SEARCHED = 4
+"""So many numbers left, or fewer, are searched for a way to the target: all that a problem of five leaves after one step."""
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,11})"
 _STEP = re.compile(rf"({_NUMBER})([-+*/])({_NUMBER})=({_NUMBER})")
@@ -51,14 +55,18 @@ def left_after(text: str, numbers: tuple[int, ...]) -> tuple[int, ...] | str:
 def first_wrong(text: str, numbers: tuple[int, ...], target: int) -> int:
     """The number, from 1, of a solution's first wrong step, or 0 if it solves the problem; 0 exactly where `fault` is None.
 
-    A step is wrong if it is not of the form, takes what is not there, or computes wrongly. Where every step holds and they
-    end elsewhere or leave a number over, the last one is. An empty text has one step. Nine stands for any later one.
+    A step is wrong if it is not of the form, takes what is not there, computes wrongly, or leaves numbers from which the
+    target cannot be reached any more (Uesato et al. 2022, "Solving math word problems with process- and outcome-based feedback");
+    more numbers than SEARCHED are not searched. Where no step is wrong so far, and yet they do not solve the problem, the last
+    one is. An empty text has one step. Nine stands for any later one.
     """
     available = list(numbers)
     steps = text[:LONGEST].split(";")
     for place, step in enumerate(steps, start=1):
         match = _STEP.fullmatch(step)
         if match is None or _step_fault(int(match[1]), match[2], int(match[3]), int(match[4]), available):
+            return min(place, 9)
+        if len(available) <= SEARCHED and not can_reach(available, target):
             return min(place, 9)
     return 0 if available == [target] and len(text) <= LONGEST else min(len(steps), 9)
 

@@ -29,7 +29,7 @@ RECIPE = Recipe(
                 Stage(verb="sample", name="attempts", run=(Independent(n=4, model="phase:main"),)),
                 Stage(verb="sample", name="lessons", run=(RoleLessons(),)),
                 Stage(verb="filter", reads=("lessons", "main/sample"), run=(Keep(where="role = 'reference'"), SftRows(weigh="examples"))),
-                Stage(verb="train", run=(Sft(start_from="phase:main", steps=1400, learning_rate=4e-3),)),
+                Stage(verb="train", run=(Sft(start_from="phase:main", steps=2400, learning_rate=4e-3),)),
             ),
         ),
     ),

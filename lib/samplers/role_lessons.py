@@ -32,7 +32,7 @@ class Lesson(NamedTuple):
 
 
 class RoleLessons(Strategy):
-    """Lessons for each Countdown problem that has an answer; the whole numbers of the settings are lessons a problem."""
+    """Lessons for each Countdown problem whose answer is a worked solution; the whole numbers of the settings are lessons a problem."""
 
     draws: ClassVar[bool] = False
     """These tokens cost nothing: no model writes them here."""
@@ -43,7 +43,9 @@ class RoleLessons(Strategy):
     check: int = Field(default=1, ge=0)
     """Invented attempts to check, beside the worked solution and the different attempts that were left."""
     fix: int = Field(default=3, ge=0)
-    """Invented wrong attempts to fix, beside the different wrong ones that were left."""
+    """Invented wrong attempts to fix, beside the different wrong ones that were left. The reply keeps the steps before the wrong one."""
+    spoiled: int = Field(default=1, ge=0)
+    """Worked solutions to fix whose last step was spoiled, so that there is something to keep."""
     propose_share: float = Field(default=0.3, ge=0, le=1)
     """The share of problems, chosen by their id, that are lessons in proposing."""
     play_share: float = Field(default=0.3, ge=0, le=1)
@@ -66,8 +68,9 @@ class RoleLessons(Strategy):
         left = _attempts(tables)
         for problem in tables.problems.select(["problem_id", "prompt", "answer"]).to_pylist():
             prompt = "".join(message["content"] for message in records.chat(problem["prompt"]))
-            if problem["answer"] is not None and question(prompt) is not None:
-                yield problem["problem_id"], list(self._lessons(prompt, problem["answer"], left.get(problem["problem_id"], {})))
+            answer = problem["answer"] or ""
+            if roles.judged(prompt, answer) == 0:
+                yield problem["problem_id"], list(self._lessons(prompt, answer, left.get(problem["problem_id"], {})))
 
     def _lessons(self, prompt: str, answer: str, left: Mapping[str, str]) -> Iterator[Lesson]:
         numbers, target = question(prompt) or ((), 0)
@@ -76,12 +79,14 @@ class RoleLessons(Strategy):
         yield Lesson(roles.check_prompt(prompt, answer), "0")
         for kind, count in (("check", self.check), ("fix", self.fix)):
             made = [(countdown_mistakes.attempt(numbers, target, kind, i), None) for i in range(count)]
+            if kind == "fix":
+                made += [(countdown_mistakes.spoiled(answer, numbers, i), None) for i in range(self.spoiled)]
             for text, parent in [*attempts, *made]:
                 wrong = first_wrong(text, numbers, target)
                 if kind == "check":
                     yield Lesson(roles.check_prompt(prompt, text), str(wrong), parent)
                 elif wrong:
-                    yield Lesson(roles.fix_prompt(prompt, text, wrong), answer, parent)
+                    yield Lesson(roles.fix_prompt(prompt, text, wrong), roles.mended(text, wrong, numbers, target, answer), parent)
         if _is_among(self.propose_share, "proposed", prompt):
             yield Lesson(roles.PROPOSE, prompt.removesuffix(":"))
         if _is_among(self.play_share, "played", prompt):

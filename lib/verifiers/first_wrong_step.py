@@ -1,8 +1,8 @@
 """The number of a Countdown attempt's first wrong step, in the built-in model's small language: feedback that a prompt can show.
 
-Accepts `8+1=9;9*5=45` for `1,5,8>45:`, with the reason `0`. Rejects `8*5=40;40+5=45`, with the reason `2`, the step that goes wrong
-(lib.countdown_steps). Cannot catch what lib.verifiers.countdown cannot. Undecided: what was not sampled, and a problem that
-is not of this form.
+Accepts `8+1=9;9*5=45` for `1,5,8>45:`, with the reason `0`. Rejects `8+1=9;9+5=45`, with the reason `2`, the step that goes wrong
+(lib.countdown_steps), and `8*5=40;40+5=45` with `1`, since 40 and 1 do not make 45. Cannot catch what lib.verifiers.countdown
+cannot. Undecided: what was not sampled, and a problem that is not of this form.
 """
 
 from __future__ import annotations

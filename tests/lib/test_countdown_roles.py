@@ -36,7 +36,7 @@ def test_an_attempt_of_steps_is_shown_as_it_is():
     assert roles.shown("8+1#0:") == "8+1,0,"
 
 
-@pytest.mark.parametrize(("attempt", "check"), [("8+1=9;9*5=45", 0), ("8+1=9", 1), ("8*5=40;40+5=45", 2)])
+@pytest.mark.parametrize(("attempt", "check"), [("8+1=9;9*5=45", 0), ("8+1=9", 1), ("8+1=9;9+5=45", 2), ("8*5=40;40+5=45", 1)])
 def test_attempts_are_judged_by_their_problem(attempt, check):
     assert roles.judged(PROMPT, attempt) == check
     assert roles.judged("What is 2 + 2?", attempt) is None
@@ -142,3 +142,25 @@ def test_invented_attempts_are_drawn_from_the_problem_and_wrong_in_different_way
     assert sum(check == 0 for check in checks) < 40
     claims = sum(text.endswith("=45") for text in made)
     assert 80 < claims < 190
+
+
+@pytest.mark.parametrize(
+    ("attempt", "fixed"),
+    [
+        ("8+1=9;9+5=45", "8+1=9;9*5=45"),  # the first step is kept
+        ("1+8=9;9-5=4", "1+8=9;9*5=45"),
+        ("8*5=40;40+5=45", "1+8=9;5*9=45"),  # nothing is: the worked solution
+        ("nonsense", "1+8=9;5*9=45"),
+    ],
+)
+def test_a_fix_keeps_the_steps_before_the_wrong_one(attempt, fixed):
+    numbers, target = question(PROMPT) or ((), 0)
+    assert roles.mended(attempt, first_wrong(attempt, numbers, target), numbers, target, "1+8=9;5*9=45") == fixed
+
+
+def test_a_spoiled_solution_keeps_all_but_its_last_step():
+    numbers, target = question(PROMPT) or ((), 0)
+    made = {countdown_mistakes.spoiled("8+1=9;9*5=45", numbers, i) for i in range(60)}
+    assert len(made) > 6
+    assert all(text.startswith("8+1=9;") and text.endswith("=45") for text in made)
+    assert {first_wrong(text, numbers, target) for text in made} <= {0, 2}

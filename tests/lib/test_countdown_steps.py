@@ -13,12 +13,14 @@ NUMBERS, TARGET = (1, 5, 8), 45
         ("8+1=9;9*5=45", 0),
         ("1+8=9;5*9=45", 0),
         ("8+1=8;8*5=40", 1),  # 8 + 1 is 9
-        ("8*5=40;40+5=45", 2),  # 5 is used twice
+        ("8+1=9;9+5=45", 2),  # 9 + 5 is 14
+        ("8+1=9;8*5=45", 2),  # 8 is used twice
+        ("8*5=40;40+5=45", 1),  # 40 and 1 do not make 45
         ("7+1=8;8*5=40", 1),  # there is no 7
-        ("8*5=40;40-1=39", 2),  # ends elsewhere
-        ("8*5=40;40+1=45", 2),  # claims the target
+        ("8+1=9;9-5=4", 2),  # ends elsewhere
+        ("8*5=40;40-1=39", 1),  # it was lost before
         ("8+1=9", 1),  # stops short
-        ("8*5=40;40+5=45;45*1=45", 2),
+        ("8+1=9;9*5=45;45*1=45", 3),
         ("8+1=9;9*5=45;", 3),  # the third step is empty
         ("8+1=9; 9*5=45", 2),
         ("5-8=0;8+1=9", 1),
@@ -30,6 +32,11 @@ NUMBERS, TARGET = (1, 5, 8), 45
 def test_the_first_wrong_step_is_named(text, step):
     assert first_wrong(text, NUMBERS, TARGET) == step
     assert (fault(text, NUMBERS, TARGET) is None) == (step == 0)
+
+
+def test_more_numbers_than_are_searched_are_no_dead_end():
+    assert first_wrong("1+1=2;1+1=2;2+2=4;4+1=6", (1, 1, 1, 1, 1, 1, 1), 10**5) == 3  # four are left, too small to reach it
+    assert first_wrong("1+1=2;2+1=4", (1, 1, 1, 1, 1, 1, 1), 10**5) == 2  # five are left: the fault in the second is what is seen
 
 
 def test_nine_stands_for_any_later_step():

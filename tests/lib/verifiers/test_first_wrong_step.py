@@ -11,7 +11,8 @@ from tests.filter_stage import completion, problem
     ("text", "outcome", "reason"),
     [
         ("8+1=9;9*5=45", "correct", "0"),
-        ("8*5=40;40+5=45", "wrong", "2"),
+        ("8+1=9;9+5=45", "wrong", "2"),
+        ("8*5=40;40+5=45", "wrong", "1"),
         ("8*5=41;41+1=42", "wrong", "1"),
         ("8+1=9", "wrong", "1"),
         ("", "wrong", "1"),
