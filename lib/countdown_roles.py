@@ -3,7 +3,7 @@
     solve     1,5,8>45:                      8+1=9;9*5=45
     hinted    1,5,8>45#9:                    8+1=9;9*5=45     the first result is shown
     check     1,5,8>45:8+1=9;9+5=45#:        2                0 for a right attempt, else the number of its first wrong step
-    fix       1,5,8>45:8+1=9;9+5=45#2:       8+1=9;9*5=45     an attempt and its check; the reply is a new attempt
+    fix       8+1=9;9+5=45#2:1,5,8>45:       8+1=9;9*5=45     an attempt, its check and the problem; the reply is a new attempt
     propose   >:                             1,5,8>45         a problem; its numbers stand in rising order
     play      #21:                           -3=18            takes 1 to 3 of 21 and says what is left; who takes the last wins
 
@@ -61,8 +61,8 @@ def check_prompt(prompt: str, attempt: str) -> str:
 
 
 def fix_prompt(prompt: str, attempt: str, wrong_step: int) -> str:
-    """Asks for a new attempt after one whose check is known."""
-    return f"{prompt}{shown(attempt)}#{wrong_step}:"
+    """Asks for a new attempt after one whose check is known; the problem is last, as near to the reply as where it is asked alone."""
+    return f"{shown(attempt)}#{wrong_step}:{prompt}"
 
 
 def mended(attempt: str, wrong_step: int, numbers: tuple[int, ...], target: int, answer: str) -> str:

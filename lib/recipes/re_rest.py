@@ -23,7 +23,7 @@ REPAIR = Chain(
     of="wrong",
     role="reflector",
     n=2,
-    template="{prompt}{attempt}#{reason}:",
+    template="{attempt}#{reason}:{prompt}",
     foreign=r"[^0-9+\-*/=;]",
     verifier="first_wrong_step",
 )

@@ -17,7 +17,7 @@ from lib.samplers.chain import Chain
 from lib.samplers.independent import Independent
 from lib.trainers.sft import Sft
 
-AGAIN = "{prompt}{attempt}#2:"
+AGAIN = "{attempt}#2:{prompt}"
 FOREIGN = r"[^0-9+\-*/=;]"
 
 RECIPE = Recipe(

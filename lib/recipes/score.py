@@ -16,7 +16,7 @@ from lib.trainers.policy_gradient import PolicyGradient
 from lib.verifiers.likelihood import Likelihood
 from lib.verifiers.score_shaping import ScoreShaping
 
-AGAIN = {"template": "{prompt}{attempt}#2:", "foreign": r"[^0-9+\-*/=;]"}
+AGAIN = {"template": "{attempt}#2:{prompt}", "foreign": r"[^0-9+\-*/=;]"}
 TURNS = Stage(verb="sample", run=(Chain(model="latest", first=Independent(n=8, model="latest"), **AGAIN),))
 GROUPS = GroupAdvantages(kind="rloo", verifier="shaped", drop_uniform=False)
 LEARN = {"start_from": "latest", "learning_rate": 5e-4, "steps": 25}

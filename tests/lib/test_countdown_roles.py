@@ -16,11 +16,11 @@ PROMPT = "1,5,8>45:"
 def test_each_role_has_a_prompt_within_the_alphabet():
     prompts = [
         roles.check_prompt(PROMPT, "8*5=40;40+5=45"),
-        roles.fix_prompt(PROMPT, "8*5=40;40+5=45", 2),
+        roles.fix_prompt(PROMPT, "8*5=40;40+5=45", 1),
         roles.PROPOSE,
         roles.play_prompt(21),
     ]
-    assert prompts == ["1,5,8>45:8*5=40;40+5=45#:", "1,5,8>45:8*5=40;40+5=45#2:", ">:", "#21:"]
+    assert prompts == ["1,5,8>45:8*5=40;40+5=45#:", "8*5=40;40+5=45#1:1,5,8>45:", ">:", "#21:"]
     assert set("".join(prompts)) <= set(CHARACTERS)
 
 

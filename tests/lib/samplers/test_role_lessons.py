@@ -32,9 +32,10 @@ def lessons(given, **settings):
 
 def parts(prompt):
     """The problem, the attempt and the check that a prompt shows."""
-    problem, attempt, last = prompt.split(":")
-    attempt, _, digit = attempt.partition("#")
+    first, second, last = prompt.split(":")
     assert last == ""
+    problem, attempt = (second, first) if ">" in second else (first, second)
+    attempt, _, digit = attempt.partition("#")
     return *question(f"{problem}:"), attempt, digit
 
 
