@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from lib import countdown_roles as roles  # noqa: E402
-from lib import records, seeds, statistics  # noqa: E402
+from lib import paired, records, seeds, statistics  # noqa: E402
 from lib.countdown_steps import first_wrong, question  # noqa: E402
 from lib.engines.huggingface import Huggingface  # noqa: E402
 from lib.problems.countdown import Countdown  # noqa: E402
@@ -62,7 +62,7 @@ def main() -> None:
     for seed in [0] if asked.quick else asked.seeds:
         plain, able = (made(home, start, seed, ["--steps", "20"] if asked.quick else []) for start in STARTS)
         found[seed] = measured(able, plain, Tables(problems), seed)
-        print(f"seed {seed}: {json.dumps(found[seed])}", flush=True)
+        print(f"seed {seed}: done", flush=True)
     report(found)
     OUT.mkdir(exist_ok=True)
     written = {"machine": platform.platform(), "cores": os.cpu_count(), "split": asked.split, "problems": problems.num_rows}
@@ -88,14 +88,16 @@ def measured(able: tuple[Engine, float], plain: tuple[Engine, float], given: Tab
     prompts = [records.chat(prompt)[0]["content"] for prompt in given.problems["prompt"].to_pylist()]
     wrong, plain_wrong = (checks(prompts, table["text"].to_pylist()) for table in (attempts, rivals))  # (problems, ATTEMPTS)
     scores = RoleCheck().verify(Tables(given.problems, attempts), {"policy": engine})["score"].to_numpy()
-    interval = statistics.paired_bootstrap(list((wrong == 0).mean(1) - (plain_wrong == 0).mean(1)), seed)
+    solved = (wrong == 0).mean(1) - (plain_wrong == 0).mean(1)  # (problems,)
+    interval = statistics.paired_bootstrap(solved.tolist(), seed)
     return {
         "checking": area(scores, wrong.reshape(-1) == 0),
         "digit": float(np.mean([read == exact for read, exact in zip(digits(engine, prompts, attempts, seed), wrong.flat, strict=True)])),
         **fixing(engine, prompts, attempts["text"].to_pylist(), wrong, seed),
         "pass_at_1": float((wrong == 0).mean()),
         "plain_pass_at_1": float((plain_wrong == 0).mean()),
-        "solving": [float((wrong == 0).mean() - (plain_wrong == 0).mean()), interval.low, interval.high],
+        "solving": [float(solved.mean()), interval.low, interval.high],
+        "solving_by_problem": solved.tolist(),
         **proposing(engine, seed),
         **playing(engine, seed),
         "seconds": {"warm_start": plain[1], "warm_start_roles": able[1]},
@@ -131,7 +133,12 @@ def fixing(engine: Engine, prompts: Sequence[str], texts: Sequence[str], wrong: 
         gains[i] += (value - resampled[i]) * len(prompts) / len(places)
     interval = statistics.paired_bootstrap(gains.tolist(), seed)
     told = {"fixed": fixed.mean(), "resampled": resampled[[i for i, _ in places]].mean()}
-    return {**{name: float(value) for name, value in told.items()}, "fixing": [float(gains.mean()), *interval], "wrong": len(places)}
+    return {
+        **{name: float(value) for name, value in told.items()},
+        "fixing": [float(gains.mean()), *interval],
+        "fixing_by_problem": gains.tolist(),
+        "wrong": len(places),
+    }
 
 
 def share_right(prompt: str, said: Sequence[str]) -> float:
@@ -176,7 +183,7 @@ def area(scores: np.ndarray, right: np.ndarray) -> float:
 
 
 def report(found: dict[int, dict[str, Any]]) -> None:
-    """A markdown table of all seeds."""
+    """A markdown table of all seeds, and what they say together (lib.paired)."""
     heads = "seed, checking AUROC, digit right, fixed, resampled, fix − resample, pass@1, plain, difference, sound proposals, legal moves"
     print(f"\n| {heads.replace(', ', ' | ')} |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
@@ -185,6 +192,9 @@ def report(found: dict[int, dict[str, Any]]) -> None:
         figures = [f"{row[n]:.3f}" for n in ("checking", "digit", "fixed", "resampled")] + spans[:1]
         figures += [f"{row[n]:.3f}" for n in ("pass_at_1", "plain_pass_at_1")] + spans[1:]
         print(f"| {seed} | " + " | ".join([*figures, *(f"{row[n]:.3f}" for n in ("sound_proposals", "legal_moves"))]) + " |")
+    for name, words in (("fixing", "fix − resample"), ("solving", "pass@1 − plain")):
+        pooled = paired.estimate({seed: dict(enumerate(row[f"{name}_by_problem"])) for seed, row in found.items()})
+        print(f"over all seeds, {words}: {pooled.value:+.4f} ({pooled.low:+.4f} to {pooled.high:+.4f}), p {pooled.p:.3f}")
 
 
 if __name__ == "__main__":
