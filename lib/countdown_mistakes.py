@@ -1,4 +1,4 @@
-"""Invented attempts at Countdown problems, wrong in the ways in which a small model is wrong.
+"""Invented attempts at Countdown problems, wrong in the ways in which a small model is wrong, and problems to go with them.
 
     claim    8*5=40;40-1=45     the last step claims the target, whatever its result
     digit    8+1=8;8*5=45       a result is off by 1, 2 or 10, and the attempt goes on from there
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from itertools import count
+from typing import NamedTuple, TypeVar
 
 from lib import seeds
+from lib.countdown_splits import split_of
 from lib.countdown_steps import computed
 
 T = TypeVar("T")
@@ -25,6 +27,9 @@ KINDS = ("claim", "claim", "digit", "twice", "short", "target")
 
 LARGEST_PRODUCT = 99
 
+USUAL = 20
+"""The largest number of the problem set's problems."""
+
 _PARTS = re.compile(r"[0-9]+|[-+*/]")
 
 OFF = (-10, -2, -1, 1, 2, 10)
@@ -33,6 +38,32 @@ OFF = (-10, -2, -1, 1, 2, 10)
 
 Step = tuple[int, str, int, int]
 """Left operand, operation, right operand and what is claimed."""
+
+
+class Invented(NamedTuple):
+    """A problem of three numbers with one worked solution."""
+
+    numbers: tuple[int, ...]
+    target: int
+    answer: str
+
+    @property
+    def prompt(self) -> str:
+        """What solvers are asked."""
+        return f"{','.join(map(str, self.numbers))}>{self.target}:"
+
+
+def problem(*parts: object) -> Invented:
+    """A problem drawn from a stream that `parts` name: like those of the problem set, and none of them, for its largest number is from
+    21 to 40. It is of the split `train`, so that no set with larger numbers has it held out."""
+    for place in count():
+        stream = _Stream(seeds.seed_of("problem", *parts, place))
+        numbers = [stream.pick(range(1, USUAL + 1)), stream.pick(range(1, USUAL + 1)), stream.pick(range(USUAL + 1, 2 * USUAL + 1))]
+        steps = _folded(numbers, stream, spoiled=None)
+        target = steps[-1][3]
+        if 10 <= target <= 99 and target not in numbers and split_of(numbers, target) == "train":
+            break
+    return Invented(tuple(sorted(numbers)), target, _written(steps))
 
 
 def attempt(numbers: Sequence[int], target: int, *parts: object) -> str:
@@ -48,7 +79,7 @@ def attempt(numbers: Sequence[int], target: int, *parts: object) -> str:
         steps = steps[:-1]
     elif kind != "target":
         steps[-1] = (*steps[-1][:3], target)
-    return ";".join(f"{left}{operation}{right}={claimed}" for left, operation, right, claimed in steps)
+    return _written(steps)
 
 
 def spoiled(answer: str, numbers: Sequence[int], *parts: object) -> str:
@@ -64,6 +95,10 @@ def spoiled(answer: str, numbers: Sequence[int], *parts: object) -> str:
     else:
         right = stream.pick(numbers)
     return ";".join([*steps, f"{left}{operation}{right}={made}"])
+
+
+def _written(steps: Sequence[Step]) -> str:
+    return ";".join(f"{left}{operation}{right}={claimed}" for left, operation, right, claimed in steps)
 
 
 class _Stream:

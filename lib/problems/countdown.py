@@ -23,13 +23,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from lib import records, seeds
+from lib.countdown_splits import SPLITS, split_of
 from lib.errors import BadProblems, UnknownName
 from lib.strategy import Strategy
 from lib.verifiers import countdown
 
-SPLITS = ("validation", "gate", "test", "train")
-BUCKETS = 12
-"""Hash buckets; the first three belong to the held-out splits in the order of SPLITS, the others to train."""
 BLOCK = 8192
 """Problems drawn at once."""
 IDLE_BLOCKS = 25
@@ -51,8 +49,7 @@ class Problem(NamedTuple):
 
     @property
     def split(self) -> str:
-        bucket = seeds.seed_of("split", Countdown.task, self.numbers, self.target) % BUCKETS
-        return SPLITS[min(bucket, len(SPLITS) - 1)]
+        return split_of(self.numbers, self.target)
 
 
 class Countdown(Strategy):

@@ -1,8 +1,8 @@
 """The built-in model's warm start with roles: it learns to solve, then also to check, fix, propose and play.
 
 The first phase is the plain warm start. Then the model attempts the same problems itself, an exact checker finds the first
-wrong step of each attempt, and it learns from lessons about its own mistakes and invented ones beside the worked solutions,
-so that it forgets none. Every lesson counts alike, whatever its length, since a check is a single digit.
+wrong step of each attempt, and it learns from lessons about its own mistakes and invented ones, on invented problems too, beside
+the worked solutions, so that it forgets none. Every lesson counts alike, whatever its length, since a check is a single digit.
 lib.countdown_roles says what each role is asked and replies.
 """
 
@@ -27,7 +27,7 @@ RECIPE = Recipe(
             name="roles",
             stages=(
                 Stage(verb="sample", name="attempts", run=(Independent(n=4, model="phase:main"),)),
-                Stage(verb="sample", name="lessons", run=(RoleLessons(),)),
+                Stage(verb="sample", name="lessons", run=(RoleLessons(solve=1, fix=0),)),
                 Stage(verb="filter", reads=("lessons", "main/sample"), run=(Keep(where="role = 'reference'"), SftRows(weigh="examples"))),
                 Stage(verb="train", run=(Sft(start_from="phase:main", steps=2400, learning_rate=4e-3),)),
             ),

@@ -39,13 +39,13 @@ class RoleLessons(Strategy):
     role: str = "policy"
     """Whose tokenizer and chat template write the rows."""
     solve: int = Field(default=0, ge=0)
-    """The worked solution, so many times; none where it is learned from another stage."""
+    """The worked solution, so many times; fewer where it is learned from another stage too."""
     check: int = Field(default=1, ge=0)
     """Invented attempts to check, beside the worked solution and the different attempts that were left."""
     fix: int = Field(default=3, ge=0)
     """Invented wrong attempts to fix, beside the different wrong ones that were left. The reply keeps the steps before the wrong one."""
-    spoiled: int = Field(default=1, ge=0)
-    """Worked solutions to fix whose last step was spoiled, so that there is something to keep."""
+    invented: int = Field(default=6, ge=0)
+    """Invented problems to check or fix attempts at. Those that are given are soon known by heart, with the attempt not looked at."""
     propose_share: float = Field(default=0.3, ge=0, le=1)
     """The share of problems, chosen by their id, that are lessons in proposing."""
     play_share: float = Field(default=0.3, ge=0, le=1)
@@ -74,24 +74,23 @@ class RoleLessons(Strategy):
 
     def _lessons(self, prompt: str, answer: str, left: Mapping[str, str]) -> Iterator[Lesson]:
         numbers, target = question(prompt) or ((), 0)
-        yield from [Lesson(prompt, answer)] * self.solve
         attempts = [(text, parent) for text, parent in left.items()]
         yield Lesson(roles.check_prompt(prompt, answer), "0")
         for kind, count in (("check", self.check), ("fix", self.fix)):
             made = [(countdown_mistakes.attempt(numbers, target, kind, i), None) for i in range(count)]
-            if kind == "fix":
-                made += [(countdown_mistakes.spoiled(answer, numbers, i), None) for i in range(self.spoiled)]
             for text, parent in [*attempts, *made]:
                 wrong = first_wrong(text, numbers, target)
                 if kind == "check":
                     yield Lesson(roles.check_prompt(prompt, text), str(wrong), parent)
                 elif wrong:
                     yield Lesson(roles.fix_prompt(prompt, text, wrong), roles.mended(text, wrong, numbers, target, answer), parent)
+        yield from _invented(prompt, self.invented)
         if _is_among(self.propose_share, "proposed", prompt):
             yield Lesson(roles.PROPOSE, prompt.removesuffix(":"))
         if _is_among(self.play_share, "played", prompt):
             left_over, take = _a_move(seeds.seed_of("play", prompt))
             yield Lesson(roles.play_prompt(left_over), roles.move(left_over, take))
+        yield from [Lesson(prompt, answer)] * self.solve  # the last, for the first solution's id is that of ReferenceSolutions' row
 
     def _row(self, problem_id: str, lesson: Lesson, index: int, engine: Engine) -> dict[str, Any]:
         messages = [{"role": "user", "content": lesson.prompt}]
@@ -102,6 +101,20 @@ class RoleLessons(Strategy):
             "ids_source": "retokenised",
             "logprobs": [],
         }
+
+
+def _invented(prompt: str, count: int) -> Iterator[Lesson]:
+    """Lessons on `count` invented problems: to fix a spoiled solution, to fix an invented attempt, to check one of these or a solution."""
+    for i in range(count):
+        numbers, target, answer = made = countdown_mistakes.problem(prompt, i)
+        attempts = [countdown_mistakes.spoiled(answer, numbers, i), countdown_mistakes.attempt(numbers, target, i), answer]
+        place, turn = i % 3, i // 3
+        text = attempts[place if place < 2 else turn % 3]
+        wrong = first_wrong(text, numbers, target)
+        if place == 2:
+            yield Lesson(roles.check_prompt(made.prompt, text), str(wrong))
+        elif wrong:
+            yield Lesson(roles.fix_prompt(made.prompt, text, wrong), roles.mended(text, wrong, numbers, target, answer))
 
 
 def _attempts(tables: Tables) -> dict[str, dict[str, str]]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lib import countdown_mistakes
 from lib import countdown_roles as roles
 from lib.countdown_steps import fault, first_wrong, question
-from lib.problems.countdown import Countdown
+from lib.problems.countdown import Countdown, Problem
 from lib.small_model import CHARACTERS
 
 PROMPT = "1,5,8>45:"
@@ -164,3 +164,11 @@ def test_a_spoiled_solution_keeps_all_but_its_last_step():
     assert len(made) > 6
     assert all(text.startswith("8+1=9;") and text.endswith("=45") for text in made)
     assert {first_wrong(text, numbers, target) for text in made} <= {0, 2}
+
+
+def test_an_invented_problem_is_solved_by_its_answer_and_in_no_set():
+    made = [countdown_mistakes.problem("p", i) for i in range(200)]
+    assert made == [countdown_mistakes.problem("p", i) for i in range(200)]
+    assert len({one.prompt for one in made}) > 150
+    assert all(question(one.prompt) == (one.numbers, one.target) and first_wrong(one.answer, one.numbers, one.target) == 0 for one in made)
+    assert all(20 < one.numbers[-1] <= 40 and Problem(one.numbers, one.target, one.answer).split == "train" for one in made)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from lib import records, tables
+from lib.countdown_splits import SPLITS
 from lib.errors import BadProblems, UnknownName
-from lib.problems.countdown import SPLITS, Countdown, Problem
+from lib.problems.countdown import Countdown, Problem
 from lib.strategy import load
 from lib.verifiers.countdown import fault, question
 

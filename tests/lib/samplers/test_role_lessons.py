@@ -9,6 +9,7 @@ from lib.engines.scripted import Scripted
 from lib.problems.countdown import Countdown
 from lib.protocols import Machine, Sampler, Tables
 from lib.samplers.independent import Independent
+from lib.samplers.reference_solutions import ReferenceSolutions
 from lib.samplers.role_lessons import RoleLessons
 
 WRONG = "8*5=40;40+5=45"
@@ -40,7 +41,7 @@ def parts(prompt):
 
 
 def test_each_role_gets_its_lessons(problems):
-    made = lessons(Tables(problems), fix=0)
+    made = lessons(Tables(problems), fix=0, invented=0)
     asked = [prompt for prompt, _, _ in made]
     assert sum(prompt.endswith("#:") for prompt in asked) == 400  # three invented ones, and the worked solution
     assert sum(prompt == roles.PROPOSE for prompt in asked) == 100
@@ -58,6 +59,25 @@ def test_every_check_is_exact_and_every_fix_follows_one(problems):
                 assert first_wrong(reply, numbers, target) == 0
             else:
                 assert roles.read_check(reply) == wrong
+
+
+def test_invented_problems_bring_checks_and_fixes_that_keep_the_first_step(problems):
+    given = {question(prompt) for prompt, _, _ in lessons(Tables(problems), invented=0, solve=1)}
+    made = lessons(Tables(problems), check=0, fix=0, invented=9, propose_share=0.0, play_share=0.0)
+    about = [(parts(prompt), reply) for prompt, reply, _ in made if prompt.count(":") == 2]
+    fresh = [(asked, reply) for asked, reply in about if asked[:2] not in given]
+    checks = [reply for (_, _, _, digit), reply in fresh if not digit]
+    assert len(checks) == 300
+    assert {*checks} == {"0", "1", "2"}
+    kept = [(attempt, reply) for (_, _, attempt, digit), reply in fresh if digit == "2"]
+    assert len(kept) > 250
+    assert all(attempt.split(";")[0] == reply.split(";")[0] for attempt, reply in kept)
+
+
+def test_solutions_are_no_second_rows_of_those_that_another_sampler_wrote(problems):
+    written = ReferenceSolutions().sample(Tables(problems), {"policy": ENGINE}, 0, lambda done, total: None)
+    ids = {row["completion_id"] for _, _, row in lessons(Tables(problems), solve=2)}
+    assert not ids & {*written["completion_id"].to_pylist()}
 
 
 def test_proposals_are_problems_and_moves_are_legal(problems):
