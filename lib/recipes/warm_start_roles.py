@@ -27,9 +27,9 @@ RECIPE = Recipe(
             name="roles",
             stages=(
                 Stage(verb="sample", name="attempts", run=(Independent(n=4, model="phase:main"),)),
-                Stage(verb="sample", name="lessons", run=(RoleLessons(solve=1, fix=0),)),
+                Stage(verb="sample", name="lessons", run=(RoleLessons(solve=1, fix=1, invented=9),)),
                 Stage(verb="filter", reads=("lessons", "main/sample"), run=(Keep(where="role = 'reference'"), SftRows(weigh="examples"))),
-                Stage(verb="train", run=(Sft(start_from="phase:main", steps=2400, learning_rate=4e-3),)),
+                Stage(verb="train", run=(Sft(start_from="phase:main", steps=3400, learning_rate=4e-3),)),
             ),
         ),
     ),
