@@ -36,13 +36,13 @@ def _decided(made: Mapping[str, list[str]], artifacts: Artifacts) -> Json:
 
 
 def figures(decision: Mapping[str, Any]) -> dict[str, str]:
-    """What was decided, each by its name: settings first, then `problems`, then the state, its mappings one by one: `value +`."""
+    """What was decided, each by its name: settings first, then `problems`, then the state, its mappings one by one: `value[+]`."""
     if decision["settings"] is None:
         return {}
     chosen = {} if decision["problems"] is None else {"problems": decision["problems"]}
     found: dict[str, str] = {}
     for name, value in [*decision["settings"].items(), *chosen.items(), *decision["state"].items()]:
-        parts = {f"{name} {key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
+        parts = {f"{name}[{key}]": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
         found |= {key: _spoken(part) for key, part in parts.items() if key not in found}
     return found
 

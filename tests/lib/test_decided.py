@@ -50,8 +50,8 @@ def test_settings_come_first_then_how_many_problems_then_the_state(small: SmallH
         ("sampler.temperature", "0.7"),
         ("problems", "2"),
         ("best", "+, -"),
-        ("value +", "0.5123"),
-        (f"value {HOSTILE}", "0.25"),
+        ("value[+]", "0.5123"),
+        (f"value[{HOSTILE}]", "0.25"),
     ]
 
 
@@ -62,7 +62,7 @@ def test_status_has_a_line_for_each_controller_of_the_last_round_that_fits_and_s
         folder.write_round(steered(small, number, decided))
     standing = Standing(folder)
     assert [wording.decided(one) for one in standing.decided()] == [
-        "round 3 main/bandit: sampler.n 8, sampler.temperature 0.7, best +, -, value + 0…"
+        "round 3 main/bandit: sampler.n 8, sampler.temperature 0.7, best +, -, value[+] …"
     ]
     assert json.loads(json.dumps(standing.decided()))[0]["settings"] == {"sampler.temperature": 0.7, "sampler.n": 8}
     folder.round_path(3, 1).unlink()

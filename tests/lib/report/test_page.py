@@ -110,11 +110,11 @@ def test_what_models_wrote_is_shown_and_never_markup(written):
 def test_what_controllers_decided_stands_by_round_and_is_never_markup(home, written):
     (table,) = gather(home, "nightly")["controllers"]
     assert table["stage"] == "main/bandit"
-    assert [row["what"] for row in table["rows"]] == ["sampler.temperature", "value +", f"value {HOSTILE[0]}"]
+    assert [row["what"] for row in table["rows"]] == ["sampler.temperature", "value[+]", f"value[{HOSTILE[0]}]"]
     assert table["rows"][0]["values"] == {(1, 1): "0.6", (2, 1): "0.7", (3, 1): "0.8", (3, 2): "0.8", (4, 1): "0.9"}
     seen = Seen(written)
     assert "What controllers decided" in seen.text
-    assert f"value {HOSTILE[0]}" in seen.text
+    assert f"value[{HOSTILE[0]}]" in seen.text
 
 
 def test_nothing_is_asked_of_the_network(written):
