@@ -19,7 +19,6 @@ from lib.campaign import CampaignFolder
 from lib.campaign_settings import Campaign
 from lib.environment import quiet_environment
 from lib.home import Home
-from lib.inherited import left_by
 from lib.job import Label, Result
 from lib.opening import Opening
 from lib.overrides import applied
@@ -207,7 +206,7 @@ def ground_of(
         earlier=_earlier(before, {phase["name"]: phase["role"] for phase in campaign.recipe["phases"]}),
         replay=campaign.replay,
         engines=campaign.recipe.get("engines", {}),
-        before=left_by(before),
+        before=inherited.left_by(before),
         rounds=campaign.rounds,
     )
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import count
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from lib import seeds
+from lib.countdown_roles import Proposal
 from lib.countdown_splits import split_of
 from lib.countdown_steps import computed
 
@@ -40,20 +41,7 @@ Step = tuple[int, str, int, int]
 """Left operand, operation, right operand and what is claimed."""
 
 
-class Invented(NamedTuple):
-    """A problem of three numbers with one worked solution."""
-
-    numbers: tuple[int, ...]
-    target: int
-    answer: str
-
-    @property
-    def prompt(self) -> str:
-        """What solvers are asked."""
-        return f"{','.join(map(str, self.numbers))}>{self.target}:"
-
-
-def problem(*parts: object) -> Invented:
+def problem(*parts: object) -> Proposal:
     """A problem drawn from a stream that `parts` name: like those of the problem set, and none of them, for its largest number is from
     21 to 40. It is of the split `train`, so that no set with larger numbers has it held out."""
     for place in count():
@@ -63,7 +51,7 @@ def problem(*parts: object) -> Invented:
         target = steps[-1][3]
         if 10 <= target <= 99 and target not in numbers and split_of(numbers, target) == "train":
             break
-    return Invented(tuple(sorted(numbers)), target, _written(steps))
+    return Proposal(tuple(sorted(numbers)), target, _written(steps))
 
 
 def attempt(numbers: Sequence[int], target: int, *parts: object) -> str:

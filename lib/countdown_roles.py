@@ -43,7 +43,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A problem as a model proposed it, and one solution."""
+    """A problem as a model or a lesson proposes it, and one solution."""
 
     numbers: tuple[int, ...]
     target: int

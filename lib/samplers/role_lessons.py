@@ -106,7 +106,8 @@ class RoleLessons(Strategy):
 def _invented(prompt: str, count: int) -> Iterator[Lesson]:
     """Lessons on `count` invented problems: to fix a spoiled solution, to fix an invented attempt, to check one of these or a solution."""
     for i in range(count):
-        numbers, target, answer = made = countdown_mistakes.problem(prompt, i)
+        made = countdown_mistakes.problem(prompt, i)
+        numbers, target, answer = made.numbers, made.target, made.solution
         attempts = [countdown_mistakes.spoiled(answer, numbers, i), countdown_mistakes.attempt(numbers, target, i), answer]
         place, turn = i % 3, i // 3
         text = attempts[place if place < 2 else turn % 3]

@@ -32,8 +32,6 @@ from lib.strategy import Strategy, load
 
 OF_TRAINING = ("start", "reference")
 """The models of a training that are no part of its iterations."""
-
-
 SHOWN = 120
 """Characters of a verdict's reason that an error shows."""
 

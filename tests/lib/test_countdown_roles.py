@@ -29,6 +29,9 @@ def test_no_attempt_passes_for_another_part_of_a_prompt(attempt):
     asked = roles.check_prompt(PROMPT, attempt)
     assert (asked.count("#"), asked.count(":"), asked.count(">")) == (1, 2, 1)
     assert set(asked) <= set(CHARACTERS)
+    fixing = roles.fix_prompt(PROMPT, attempt, 1)
+    assert (fixing.count("#"), fixing.count(":"), fixing.count(">")) == (1, 2, 1)
+    assert fixing.endswith(f"#1:{PROMPT}")
 
 
 def test_an_attempt_of_steps_is_shown_as_it_is():
@@ -170,5 +173,7 @@ def test_an_invented_problem_is_solved_by_its_answer_and_in_no_set():
     made = [countdown_mistakes.problem("p", i) for i in range(200)]
     assert made == [countdown_mistakes.problem("p", i) for i in range(200)]
     assert len({one.prompt for one in made}) > 150
-    assert all(question(one.prompt) == (one.numbers, one.target) and first_wrong(one.answer, one.numbers, one.target) == 0 for one in made)
-    assert all(20 < one.numbers[-1] <= 40 and Problem(one.numbers, one.target, one.answer).split == "train" for one in made)
+    assert all(
+        question(one.prompt) == (one.numbers, one.target) and first_wrong(one.solution, one.numbers, one.target) == 0 for one in made
+    )
+    assert all(20 < one.numbers[-1] <= 40 and Problem(one.numbers, one.target, one.solution).split == "train" for one in made)
