@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,14 @@ def _external(campaign: str, recipe: Recipe, shop: Workshop) -> dict[str, dict[s
 
 def warm_start(campaign: str, opening: Opening, source: Strategy, shop: Workshop, recipe: Recipe | None = None) -> RoundRecord:
     """The built-in model: initialised from the seed, then one pass of the recipe of its warm start over worked solutions."""
+    started = time.monotonic()
     warm = opening.warm_start_of(source, recipe)
     start = initialise(campaign, SmallLlama(), opening.seed, shop)
     problems = draw(ProblemPlan(source.model_dump(mode="json"), {"train": WARM_PROBLEMS}), "train", campaign, shop)
     ground = warm_ground(campaign, opening.seed, warm, problems, start)
     record = RoundRecord(campaign, 0, 1, state="accepted", start={"policy": start})
     run_phases(warm, ground, record, shop, lambda _: None)
+    record.seconds = time.monotonic() - started
     return record
 
 

@@ -106,6 +106,8 @@ class Desk:
         recipe = self.recipe_of(record)
         record.besides = campaigns.besides(recipe.dump(), ground.models)
         record.inherited = inherited.inherited(recipe, label.round, ground.before)
+        if supersedes:  # so that status can tell of a rerun that is killed in its first stage
+            self.save(record)
         return record
 
     def first(self, record: RoundRecord) -> RoundRecord:

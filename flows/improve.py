@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from types import FunctionType
 from typing import Any
 
@@ -124,8 +125,10 @@ def measure_base(desk: Desk) -> None:
         return
     record = desk.folder.base() or RoundRecord(desk.folder.name, 0, 1, start=dict(desk.campaign.base))
     record.state = "running"
+    started = time.monotonic()
     with failure_told(desk.folder.name, 0, 1):
         evaluate_round(desk.ground(0, 1), record, desk)
+        record.seconds += time.monotonic() - started
         desk.finish(record)
 
 

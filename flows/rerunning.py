@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from flows import terminal
@@ -35,10 +36,20 @@ class Asked:
         if self.stage is None and not changes:
             raise UserError("nothing to run again: name a stage with --from, or change a setting with --set")
         UserCode.allow(folder.code)
+        self._refuse_later(changes)
         campaign = folder.load()
         settings = overrides.needed(campaign, {**overrides.recorded(folder, self.number), **changes})
         recipe = Recipe.model_validate(overrides.applied(campaign, settings).recipe)
         return (() if self.stage is None else stage_paths.named(recipe, self.stage, self.phase, self.number)), changes
+
+    def _refuse_later(self, changes: dict[str, str]) -> None:
+        """Until a round has ended its model is the base one (lib.campaign.models_by_reference), which nobody means who names it here."""
+        for path, value in changes.items():
+            for number in re.findall(r"\bround:([0-9]+)\b", value):
+                if int(number) >= self.number:
+                    raise UserError(
+                        f"--set {path}={value}: round {self.number} comes before the model of round {number}; name an earlier one, or base"
+                    )
 
 
 def rerun(asked: Asked, *, dry_run: bool, remake: bool, wait: bool, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from flows.terminal import console, figure, print_json, show
 from flows.wording import spoken
 from lib import comparison as compared
 from lib import home as homes
+from lib import stage_paths
 from lib.campaign import CampaignFolder
 from lib.round_record import RoundRecord
 
@@ -49,7 +50,8 @@ def query(sql: str | None, limit: int | None, as_json: bool) -> None:
 
 def round_facts(record: RoundRecord) -> dict[str, Any]:
     """One attempt at a round, in numbers."""
-    jobs = [job for stage in record.stages.values() for job in stage["jobs"]]
+    own = [stage for path, stage in record.stages.items() if path != stage_paths.CLOSING]  # each closing says anew what it reused
+    jobs = [job for stage in own for job in stage["jobs"]]
     return {
         "round": record.round,
         "attempt": record.attempt,

@@ -86,9 +86,12 @@ class Standing:
             "champion": champion(campaign, finished) if campaign else None,
             "figures": figures(last, "validation") if last else {},
             "figures_of_round": last.round if last else None,
+            "figures_decision": last.state if last else None,
             "alarms": every_alarm.ringing(last.alarms) if last else [],
             "now": now and self._timed(now, campaign),
             "next": self._next(campaign, finished, now, goal),
+            "closed": campaign is not None and bool(self.folder.test()),
+            "cut_short": [] if holder else self._cut_short(),
         }
 
     def rounds(self) -> list[RoundRecord]:
@@ -111,6 +114,11 @@ class Standing:
     def finished(self) -> list[RoundRecord]:
         """The rounds that the gate has decided."""
         return [record for record in self.rounds() if record.state in ("accepted", "rejected")]
+
+    def _cut_short(self) -> list[Facts]:
+        """The rounds whose last rerun did not come to its end; their records stand as they were before it."""
+        begun = [read_round(path) for path in sorted(self.folder.path.glob("round-*/rerunning.json"))]
+        return [{"round": record.round, "attempt": record.attempt, "overrides": dict(record.overrides)} for record in begun]
 
     def _state(self, campaign: Campaign | None, holder: Facts | None, goal: int) -> tuple[str, str | None]:
         """What it does now and, where it does nothing, why."""

@@ -43,11 +43,26 @@ def summary(facts: Facts) -> list[str]:
         lines.append(f"  champion {made}, model {best['model'][:12]}")
     if facts["figures"]:
         values = "  ".join(f"{spoken(name)} {figure(facts['figures'][name])}" for name in METRICS if name in facts["figures"])
-        lines.append(f"  {_model_of(facts['figures_of_round'])} on validation: {values}")
+        rejected = " (rejected)" if facts["figures_decision"] == "rejected" else ""
+        lines.append(f"  {_model_of(facts['figures_of_round'])}{rejected} on validation: {values}")
     lines += [f"  {alarm['level']} {alarm['alarm']}: {alarm['sentence']}" for alarm in facts["alarms"]]
+    lines += [f"  {line}" for line in cut_short(facts)]
     if facts["state"] == "idle":
         lines.append(f"  {_onward(facts)}")
     return lines
+
+
+def cut_short(facts: Facts) -> list[str]:
+    """Reruns that were interrupted, and how to go on with each."""
+    return [
+        f"a rerun of round {rerun['round']} was cut short, and the round stands as it was; the same command goes on with it: "
+        + " ".join(["roundhouse rerun", facts["campaign"], f"--round {rerun['round']}", *_changed(rerun["overrides"])])
+        for rerun in facts["cut_short"]
+    ]
+
+
+def _changed(overrides: dict[str, str]) -> list[str]:
+    return [f"--set {path}={value}" for path, value in overrides.items()] or ["--from STAGE"]
 
 
 def reason(facts: Facts, named: bool = True) -> list[str]:
@@ -65,7 +80,8 @@ def _onward(facts: Facts) -> str:
     """The command that goes on; beyond the last round that was asked for, it has to say how far."""
     if facts.get("comparison"):
         return f"go on with: roundhouse compare --name {facts['comparison']}"
-    further = f" --rounds {facts['rounds_done'] + 1}" if facts["rounds_done"] >= facts["rounds"] else ""
+    done, goal = facts["rounds_done"], facts["rounds"]
+    further = f" --rounds {done + 1}" if done > goal or not goal or (done == goal and facts["closed"]) else ""
     return f"go on with: roundhouse improve {facts['campaign']}{further}"
 
 

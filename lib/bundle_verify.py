@@ -155,11 +155,15 @@ class Bundle:
 
     def walk(self) -> Iterator[str]:
         """For each model: what it learned from, how many completions that came of, and how many were dropped."""
+        seen: set[tuple[str, str]] = set()  # the base model's training stands in base/round.json and in round 0's
         for name in self.rounds():
             told = self.read(name) or {}
             for stage, done in told.get("stages", {}).items():
+                where = f"{told['campaign']} round {told['round']} attempt {told['attempt']} {stage}"
                 for job in done["jobs"] if done["verb"] == "train" else ():
-                    yield from self.model(f"{told['campaign']} round {told['round']} attempt {told['attempt']} {stage}", job)
+                    if (where, job["digest"]) not in seen:
+                        seen.add((where, job["digest"]))
+                        yield from self.model(where, job)
 
     def model(self, where: str, job: Json) -> Iterator[str]:
         yield f"model {job['digest'][:12]}, made by {where}"

@@ -137,6 +137,7 @@ def _joined(base: RoundRecord, measured: RoundRecord) -> RoundRecord:
         metrics=[*base.metrics, *measured.metrics],
         decision=measured.decision,
         decisions=measured.decisions,
+        seconds=measured.seconds,
     )
 
 

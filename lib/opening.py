@@ -77,6 +77,8 @@ class Opening(Settings):
         """What `resolve` would return or raise, with nothing copied or written."""
         if self.recipe.endswith(".py"):
             UserCode.allow(recipes.existing_file(self.recipe).resolve().parent)
+        if self.model is not None and self.warm_recipe is not None:
+            raise UserError(f"--model {self.model} is trained already and --warm-start is for the built-in model; leave one of them out")
         if self.model is not None and not self.model.startswith(HUB) and not Path(self.model).expanduser().is_dir():
             raise BadModel(f"no model folder '{self.model}'; give a folder written by save_pretrained")
         made = self._made(self.recipe)

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from flows.cli import run, trouble
+from flows.rerunning import Asked
 from lib.errors import UserError
 from lib.home import Home
 from lib.store import Store
+from tests.begun_campaign import begun, ended
 from tests.flows.conftest import ROOT, command, environment
 
 
@@ -55,6 +57,10 @@ def said(home: Home, *words: str, **more: str) -> tuple[int, str]:
         (("improve", "x", "--recipe", "star", "--set", "sampler.n=3"), "say which: phases.0.stages.0.run.0.n or phases.0.stages.2.run.0.n"),
         (("improve", "x", "--model", "./gone", "--recipe", "grpo"), "no model folder './gone'; give a folder written by save_pretrained"),
         (("improve", "x", "--model", "./gone"), "no model folder './gone'; give a folder written by save_pretrained"),
+        (
+            ("improve", "x", "--model", ".", "--warm-start", "warm_start_roles"),
+            "--warm-start is for the built-in model; leave one of them out",
+        ),
         (("improve", "x", "--model", "."), "leave them out with --set 'trainer.replay=[]'"),
         (("improve", "x", "--set", "gate.metric=pass_at_3"), "no metric 'pass_at_3' of the evaluators for the gate"),
         (("improve", "x", "--set", "evaluators=[]", "--plan"), "the recipe has no evaluators"),
@@ -225,3 +231,14 @@ def test_help_imports_nothing_heavy(home: Home):
     ended = subprocess.run([sys.executable, "-c", code], env=environment(home, None), cwd=ROOT, capture_output=True, text=True)
     assert "improve" in ended.stdout
     assert ended.stderr.strip() == "[]"
+
+
+def test_a_round_that_is_run_again_cannot_name_the_model_of_a_later_one(home: Home):
+    folder = begun(home)
+    ended(folder, 1)
+    for settings in ("sampler.model=round:1", 'filters=[{"strategy": "KeepCorrect", "from": "round:2"}]'):
+        with pytest.raises(UserError, match=r"round 1 comes before the model of round [12]; name an earlier one, or base"):
+            Asked(folder.name, 1, settings=[settings]).checked(folder)
+    ended(folder, 2)
+    changes = {"sampler.model": "round:1", "trainer.replay": "[]"}
+    assert Asked(folder.name, 2, settings=[f"{path}={value}" for path, value in changes.items()]).checked(folder)[1] == changes

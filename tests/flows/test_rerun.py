@@ -72,8 +72,11 @@ def test_a_rerun_reuses_forecasts_and_invalidates(run: Run, home: Home, model: P
         f"validation {p}" for p in ("sample", "verify", "evaluate")
     ]
 
+    see_one_cut_short(run)
+
     other = json.loads(run("rerun", "scaled", "--round", "1", "--from", "train", "--json", FACTOR="1.5").stdout)
     assert not other["same"]
+    assert json.loads(run("status", "scaled", "--json").stdout)["cut_short"] == []
     assert other["stale"] == [2]
     again = json.loads((folder / "round-001" / "round.json").read_text())
     assert again["made"] != first["made"]
@@ -94,6 +97,17 @@ def test_a_rerun_reuses_forecasts_and_invalidates(run: Run, home: Home, model: P
     last = json.loads((folder / "round-002" / "round.json").read_text())
     assert last["start"] == first["made"]
     assert walk(home.mlflow_uri, "scaled")[0]["digest"] == last["made"]["policy"], "the champion is back where the campaign is"
+
+
+def see_one_cut_short(run: Run) -> None:
+    """A rerun that fails changes no record, and status says that it did not come to its end."""
+    told = json.loads(run("status", "scaled", "--json").stdout)
+    assert [(row["round"], row["seconds"] > 0) for row in told["history"]] == [(0, True), (1, True), (2, True)]
+    assert run("rerun", "scaled", "--round", "1", "--from", "train", FACTOR="none").returncode == 1
+    now = json.loads(run("status", "scaled", "--json").stdout)
+    assert (told["cut_short"], now["cut_short"]) == ([], [{"round": 1, "attempt": 1, "overrides": {}}])
+    assert now["history"] == told["history"], "the round stands as it was"
+    assert "roundhouse rerun scaled --round 1 --from STAGE" in run("status", "scaled").stdout
 
 
 def test_a_damaged_artifact_is_made_again(run: Run, home: Home, model: Path, tmp_path: Path):

@@ -49,6 +49,25 @@ def test_rounds_beyond_any_plan_are_counted_alone_and_the_next_is_asked_for_by_n
     assert f"  go on with: roundhouse improve {folder.name}" in said
 
 
+def test_after_the_last_round_the_same_command_closes_and_a_closed_campaign_needs_a_number(home: Home):
+    folder = begun(home)
+    for number in range(folder.goal + 1):
+        ended(folder, number)
+    onward = f"  go on with: roundhouse improve {folder.name}"
+    assert onward in wording.summary(Standing(folder).facts())
+    folder.write_test([{}])
+    with pytest.raises(UserError), folder.hold(wait=False), ending.noted(folder.path):
+        raise UserError("round 9 has no model")
+    assert f"  {onward} --rounds {folder.goal + 1}" in wording.summary(Standing(folder).facts())
+
+
+def test_a_figure_of_a_model_that_was_rejected_says_so(home: Home):
+    folder = begun(home)
+    ended(folder, 0)
+    ended(folder, 1, "rejected")
+    assert any(line.startswith("  round 1's model (rejected) on validation: ") for line in wording.summary(Standing(folder).facts()))
+
+
 def test_the_last_failure_is_said_until_the_next_run_begins(home: Home):
     folder = begun(home)
     with pytest.raises(UserError), folder.hold(wait=False), ending.noted(folder.path):

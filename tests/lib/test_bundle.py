@@ -38,6 +38,8 @@ def test_a_bundle_proves_itself_with_python_alone(small, made):
     assert (checked.returncode, checked.stderr) == (0, "")
     assert f"everything matches; seal {told['seal']}" in checked.stdout
     assert f"model {small.first[:12]}, made by demo round 1 attempt 1 main/train" in checked.stdout
+    models = [line for line in checked.stdout.splitlines() if line.startswith("model ")]
+    assert len(models) == len(set(models))
     assert not list(folder.rglob("*.safetensors"))
 
 
