@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,16 +17,34 @@ SHOWN = ("pass_at_1", "pass_at_8", "distinct_correct", "greedy_accuracy")
 HEAD = """# Recipes and their claims: `python bench/recipes.py`
 
 Means over seeds ± their standard error over seeds and problems (`lib/paired.py`), on the validation split, which nothing is chosen by;
-of each campaign the model that its gate had let stand after the round. Tokens are those that rounds sampled to learn from and
-trained on, evaluation apart. A claim is a sum of such figures, paired by seed and problem where there are values by problem.
-This page is made of `bench/recipes.json` alone.
+of each campaign the model that stood after the round. Tokens are those that rounds sampled to learn from and trained on, evaluation
+apart. A claim is a sum of such figures, paired by seed and problem where there are values by problem. Every interval is one of 95 %, and
+none is corrected for the number of questions: of twenty without any effect, one would be decided by chance. Each recipe has the settings
+of its file, so that a verdict is about these recipes at this scale. This page is made of `bench/recipes.json` alone.
 """
 
 
 def page(rows: Sequence[Json]) -> str:
     """The whole page."""
-    parts = [HEAD, "\n".join(table(rows)), *("\n".join(section(number, claim, rows)) for number, claim in enumerate(CLAIMS, 1))]
+    parts = [
+        HEAD,
+        "\n".join(begun(rows)),
+        "\n".join(table(rows)),
+        *("\n".join(section(number, claim, rows)) for number, claim in enumerate(CLAIMS, 1)),
+    ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def begun(rows: Sequence[Json]) -> list[str]:
+    """How the campaigns were begun, a line for each way and for each recipe with settings of its own."""
+    ways = Counter(_way(row["settings"]) for row in rows)
+    own = {row["recipe"]: row["settings"]["own"] for row in rows if row["settings"]["own"]}
+    lines = [f"{count(number, 'campaign')} of {way}." for way, number in ways.most_common()]
+    return lines + [f"{recipe} with {', '.join(f'`{path}={value}`' for path, value in own[recipe].items())}." for recipe in sorted(own)]
+
+
+def _way(settings: Json) -> str:
+    return f"{settings['rounds']} rounds with `{' '.join(settings['options'])}`, trainings of {settings['most_steps']} steps at most"
 
 
 def of(rows: Sequence[Json], recipe: str) -> list[Json]:

@@ -34,7 +34,8 @@ def campaign(recipe: str, seed: int, skills: tuple[float, ...], gap: tuple[float
                 "figures": figures,
             }
         )
-    return {"recipe": recipe, "seed": seed, "settings": {}, "problems": problems, "rounds": rounds}
+    settings = {"rounds": 4, "options": ["--count", "80"], "most_steps": 30, "own": {"trainer.beta": 0.2} if recipe == "own" else {}}
+    return {"recipe": recipe, "seed": seed, "settings": settings, "problems": problems, "rounds": rounds}
 
 
 def rows(*recipes: tuple[str, tuple[float, ...]]) -> list[dict]:
@@ -111,6 +112,11 @@ def test_the_page_has_every_claim_and_says_what_was_not_run():
     assert "no_filter_equal: unresolved, for no_filter_equal was not run." in text
     assert "**It is unresolved here.**" in text
     assert recipes_page.page([]).count("was not run") > 10
+
+
+def test_the_page_says_how_the_campaigns_were_begun():
+    text = page(rows(("a", (0.3, 0.6)), ("own", (0.3, 0.3))))
+    assert "\n6 campaigns of 4 rounds with `--count 80`, trainings of 30 steps at most.\nown with `trainer.beta=0.2`.\n" in text
 
 
 def test_a_claim_of_two_questions_holds_only_if_both_do():
