@@ -8,6 +8,7 @@ from typing import Any
 from lib import models
 from lib.giving import aside, refuse
 from lib.home import Home
+from lib.in_use import counted_on
 from lib.ledger import Ledger
 from lib.lineage import resolve
 from lib.lineage_models import stages_of
@@ -37,8 +38,7 @@ def write(home: Home, name: str, target: Path) -> dict[str, Any]:
         digest = resolve(ledger, "model", name)
         places = stages_of(ledger, [digest]).get(digest, [])
     store = Store(home.store)
-    store.verify(digest)
-    with aside(target) as out:
+    with counted_on(home.locks, digest, store.verify), aside(target) as out:
         models.import_folder(store.folder(digest), out)
         where = f" ({', '.join(places)})" if places else ""
         (out / "README.md").write_text(_CARD.format(short=digest[:12], digest=digest, where=where), encoding="utf-8")

@@ -65,6 +65,17 @@ class InUse:
 
 
 @contextmanager
+def counted_on(locks: Path, digest: str, verify: Callable[[str], None]) -> Iterator[None]:
+    """In this block the weights of a model that `verify` finds whole are not collected; raises what that raises."""
+    used = InUse(locks)
+    try:
+        used.keep(digest, verify)
+        yield
+    finally:
+        used.close()
+
+
+@contextmanager
 def collecting(locks: Path) -> Iterator[None]:
     """Nobody else collects, finds a model or publishes one in this block."""
     with _held(locks, fcntl.LOCK_EX):

@@ -30,7 +30,7 @@ from lib.environment import OFFLINE
 from lib.errors import UserError
 from lib.files import read_json, write_json
 from lib.home import Home
-from lib.in_use import InUse
+from lib.in_use import counted_on
 from lib.roles import POLICY
 from lib.store import Store
 
@@ -103,12 +103,9 @@ def _model(folder: CampaignFolder, number: int | None) -> tuple[int, str]:
 
 def _copy(home: Home, digest: str, whole: Path) -> None:
     """The model in a folder of its own, which the harness reads; no weights are collected until the copy is whole."""
-    store, used = Store(home.store), InUse(home.locks)
-    try:
-        used.keep(digest, store.verify)
+    store = Store(home.store)
+    with counted_on(home.locks, digest, store.verify):
         models.import_folder(store.folder(digest), whole)
-    finally:
-        used.close()
 
 
 def _run(model: Path, asked: Asked, out: Path, log: Path) -> None:

@@ -9,13 +9,15 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lib import garbage, models, seeds, tombstone
+from lib import export_model, garbage, models, seeds, tombstone
 from lib.campaign import CampaignFolder
 from lib.errors import Collected, DamagedArtifact, UserError
 from lib.home import Home
@@ -210,6 +212,19 @@ def test_a_model_that_is_kept_stays_until_its_keeper_is_done(small: SmallHome):
     assert gone(garbage.collect(small.home, 0)) == {small.second}
     with pytest.raises(Collected):
         used.keep(small.second, small.store.verify)
+    assert in_use(small.home.locks) == set()
+
+
+def test_a_model_is_not_given_away_while_somebody_collects(small: SmallHome, tmp_path: Path):
+    with ThreadPoolExecutor(1) as pool:
+        with collecting(small.home.locks):
+            giving = pool.submit(export_model.write, small.home, small.second, tmp_path / "given")
+            with suppress(TimeoutError):
+                giving.exception(timeout=0.5)
+            small.store.collect(small.second, [WEIGHTS], None)
+        with pytest.raises(Collected):
+            giving.result(timeout=60)
+    assert not (tmp_path / "given").exists()
     assert in_use(small.home.locks) == set()
 
 
