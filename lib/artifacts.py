@@ -135,17 +135,23 @@ class Artifacts:
             elif path.name not in (_INDEX, forgotten.NAME):
                 path.unlink()
 
-    def adopt(self, folder: Path) -> str:
-        """Move a folder's files into place, unless equal content is there already, and return their digest."""
+    def adopt(self, folder: Path, collected: Tombstone | None = None) -> str:
+        """Move a folder's files into place, unless equal content is there already, and return their digest.
+
+        What a tombstone says was `collected` of it is part of the content, and stays collected.
+        """
         files = {name: sha256_of(folder / name) for name in _listing(folder) if name != _INDEX}
         if not files:
             raise DamagedArtifact("a stage finished without writing any file")
-        index = {"files": files}
+        index = {"files": {**files, **(collected.missing(folder) if collected else {})}}
+        if collected:
+            tombstone.write(folder, collected, folder)
         digest = seeds.digest(index)
         target = self.folder(digest)
         while (fault := self._trouble(digest)) is not None:
             if isinstance(fault, Collected):
-                self._put_back(folder, digest)
+                if collected is None:
+                    self._put_back(folder, digest)
                 break
             (folder / _INDEX).write_text(seeds.canonical(index), encoding="utf-8")
             for name in [*files, _INDEX]:

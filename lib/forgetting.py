@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from lib import campaign, events, exported, tables
+from lib import campaign, events, exported, tables, tombstone
 from lib.errors import RoundhouseError, UnknownName, UserError
 from lib.forgotten import KINDS, Forgotten, Stone, known, note
 from lib.home import Home
@@ -192,7 +192,7 @@ def _rewrite(store: Store, digest: str, one: Forgotten, gone: Redaction, makers:
         if not gone.folder(store.place(digest), out):
             return
         rows = tables.rows_in(out)
-        after = store.adopt(out)
+        after = store.adopt(out, tombstone.read(store.place(digest)))
     for key, version in makers:
         if any(store.read(key, other).digest == after for other in store.versions(key)):
             continue

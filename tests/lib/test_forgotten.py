@@ -1,9 +1,12 @@
 """Forgetting where one thing is made of another: proposals and problems, nodes of a tree, tables beside a model."""
 
+import shutil
+
 import pytest
 
-from lib import forgetting, garbage, records
+from lib import forgetting, garbage, records, tombstone
 from lib.campaign import CampaignFolder
+from lib.errors import Collected
 from lib.home import Home
 from lib.lineage import lineage
 from lib.round_record import RoundRecord
@@ -83,3 +86,26 @@ def test_a_champion_whose_training_kept_what_was_forgotten_stays(small):
     forgetting.forget(small.home, "completion", "sampled")
     assert (now := small.store.now(made.digest)) != made.digest
     assert now not in {item.name for item in garbage.find(small.home, 0)}
+
+
+def test_weights_that_were_collected_stay_so_where_the_tables_beside_them_are_rewritten(small):
+    files = {**model_files("online"), "completions.parquet": (records.COMPLETIONS, [completion("sampled", text="secret")])}
+    made = small.publish("train", {"iterations": {}}, {}, {"start": small.first}, files, stats={"label": "demo r3 main/train"})
+    whole = small.store.files(made.digest)
+    maker = tombstone.Maker("demo", 3, "main/train")
+    small.store.collect(made.digest, ["model.safetensors"], maker)
+    forgetting.forget(small.home, "completion", "sampled")
+    now = small.store.now(made.digest)
+    assert now != made.digest
+    with pytest.raises(Collected, match="make it again with: roundhouse rerun demo --round 3 --from main/train"):
+        small.store.verify(now)
+    assert small.store.gone(now) == {"model.safetensors": whole["model.safetensors"]}
+    assert asked(small.home, "SELECT text FROM completions WHERE text = 'secret'") == []
+
+    with small.store.workspace() as again:
+        for path in small.store.folder(now).glob("*.parquet"):
+            shutil.copyfile(path, again / path.name)
+        for name, text in model_files("online").items():
+            (again / name).write_text(text)
+        assert small.store.adopt(again) == now, "made again, it is the same model"
+    small.store.verify(now)
