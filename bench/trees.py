@@ -149,7 +149,8 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     home = Path(os.environ.get("ROUNDHOUSE_HOME") or OUT / ("trees-quick" if asked.quick else "trees"))
-    home.mkdir(parents=True, exist_ok=True)
+    for folder in (home, OUT):
+        folder.mkdir(parents=True, exist_ok=True)
     problems = Problems().problems(asked.split, 20 if asked.quick else asked.problems, seed=0)
     found = {}
     for seed in [0] if asked.quick else asked.seeds:
