@@ -32,7 +32,7 @@ from lib import bubblewrap
 from lib.sandboxed import candidate, judge, program
 from lib.sandboxed.channel import Broken
 from lib.sandboxed.values import decode, encode
-from lib.sandboxed_process import FLOOD, TIME_LIMIT, SandboxedProcess, Watch
+from lib.sandboxed_process import FLOOD, OUT_OF_MEMORY, TIME_LIMIT, SandboxedProcess, Watch
 
 _GRACE_SECONDS = 1.0
 """How long the program may take to be gone once it has broken off."""
@@ -130,8 +130,8 @@ class Sandbox:
             with self._watch([solution, tests], ours) as watch:
                 watch.send(encode({"nonce": nonce, **asdict(job)}, _no_objects))
                 if not watch.start():
-                    if watch.stopped == FLOOD:  # the program was at it before the other process said that it is ready
-                        return _outcome("failed", FLOOD, watch, solution)
+                    if watch.stopped in (FLOOD, OUT_OF_MEMORY):  # the program was at it before we heard that all is ready
+                        return _outcome("failed", watch.stopped, watch, solution)
                     return _outcome("broken", f"did not start: {(solution.stderr + tests.stderr)[-200:]}", watch, solution)
                 frame = watch.frame()
                 if frame is None:
@@ -215,7 +215,7 @@ def _fault(process: SandboxedProcess) -> str:
     said = [line for line in process.stderr.splitlines() if line.strip()]
     if process.process.returncode != 1 or not said:
         return process.ending()
-    return "out of memory" if said[-1].startswith("MemoryError") else f"failed: {said[-1][:200]}"
+    return OUT_OF_MEMORY if said[-1].startswith("MemoryError") else f"failed: {said[-1][:200]}"
 
 
 def _no_objects(*_: object) -> bytes:

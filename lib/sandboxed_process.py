@@ -21,6 +21,7 @@ START_SECONDS = 60.0
 """How long a process may take until it is ready; a slower one is the machine's fault."""
 TIME_LIMIT = "time limit"
 FLOOD = "output limit"
+OUT_OF_MEMORY = "out of memory"
 LARGEST_FRAME = 1 << 16
 PATIENCE = 2
 """How many times its time by the clock a program may be given on top of it, as far as a busy machine kept it waiting for a core."""
@@ -212,7 +213,7 @@ class Watch:
         if now - self._looked > _LOOK_SECONDS:
             self._looked = now
             if sum(process.memory_bytes() for process in self.processes) > self.memory_bytes:
-                self.stopped = "out of memory"
+                self.stopped = OUT_OF_MEMORY
 
     def _waited(self) -> float:
         """Seconds that the processes were ready to run and got no core."""

@@ -9,7 +9,7 @@ import pytest
 
 from lib import bubblewrap
 from lib.sandbox import Limits, Program, Sandbox, Trial, run_many
-from lib.sandboxed_process import PATIENCE
+from lib.sandboxed_process import PATIENCE, Watch
 from tests.sandboxing import needs_walls
 
 ROOT = Path(__file__).parents[2]
@@ -191,3 +191,20 @@ def test_a_program_is_not_stopped_for_the_time_that_a_busy_machine_kept_it_waiti
             process.kill()
             process.wait()
     assert outcome.stdout == "done\n" or outcome.seconds > 0.4 * (1 + PATIENCE)
+
+
+def test_a_program_that_is_out_of_memory_before_we_hear_that_it_is_ready_has_failed(monkeypatch: pytest.MonkeyPatch):
+    """On a busy machine it may be at it before its first word is read."""
+    send = Watch.send
+    monkeypatch.setattr(Watch, "send", lambda watch, body: send(watch, body) and not time.sleep(3))
+    many = """
+def f(x):
+    import os, time
+    for _ in range(5):
+        if not os.fork():
+            x = b"x" * (100 << 20)
+            time.sleep(60)
+    time.sleep(60)
+"""
+    outcome = Sandbox(Limits(memory_mb=300)).judge(Trial((many,), "f(1)"))
+    assert (outcome.status, outcome.reason) == ("failed", "out of memory")
