@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from lib.alarms import every
 from lib.alarms.looking import look
+from lib.db import raise_interrupt
 from lib.recipe import Recipe
 from lib.roles import POLICY
 from lib.round_record import RoundRecord
@@ -21,6 +22,7 @@ def watch(recipe: Recipe, record: RoundRecord, base: RoundRecord, held_out: Iter
         seen = look(record, base, shop.store, held_out, stop_strings=bool(getattr(recipe.engine, "stop", ())))
         record.alarms = recipe.alarms.readings(seen)
     except Exception as error:  # a damaged file, a full disk: whatever it is, the round is whole without its alarms
+        raise_interrupt(error)
         log.warning("round %s has no alarms: %s", record.round, " ".join(str(error).split())[:300])
         record.alarms = []
     record.metrics = [row for row in record.metrics if row["split"] != every.SPLIT]

@@ -11,6 +11,7 @@ from prefect.context import FlowRunContext
 
 from lib import events
 from lib.campaign import CampaignFolder
+from lib.db import raise_interrupt
 from lib.files import sha256_of
 from lib.report import page
 from tasks.announce import artifact_key
@@ -30,6 +31,7 @@ def leave_report(folder: CampaignFolder) -> None:
             key = artifact_key(folder.name, 0, "report").replace("-r0-", "-")
             create_markdown_artifact(told(facts, path, folder), key=key, description=f"{folder.name}: report")
     except Exception as error:  # a damaged table, a full disk, a server that is gone: the rounds are whole all the same
+        raise_interrupt(error)
         log.warning(
             "%s has no new report (%s); make it with: roundhouse report %s", folder.name, " ".join(str(error).split())[:300], folder.name
         )
