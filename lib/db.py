@@ -241,9 +241,12 @@ def _text(value: Any) -> str:
 def raise_interrupt(error: Exception) -> None:
     """Raise KeyboardInterrupt where that is what an error hides.
 
-    DuckDB that is interrupted while it asks something of Python raises an error of its own, whose text ends with the other's name.
+    DuckDB that is interrupted in a query says so by a RuntimeError; while it asks something of Python, by an error of its own whose
+    text ends with the other's name.
     """
-    if isinstance(error, duckdb.InvalidInputException) and str(error).rstrip().endswith(f": {KeyboardInterrupt.__name__}:"):
+    in_query = type(error) is RuntimeError and str(error) == "Query interrupted"
+    asking = isinstance(error, duckdb.InvalidInputException) and str(error).rstrip().endswith(f": {KeyboardInterrupt.__name__}:")
+    if in_query or asking:
         raise KeyboardInterrupt from error
 
 
