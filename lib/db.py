@@ -238,18 +238,6 @@ def _text(value: Any) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def raise_interrupt(error: Exception) -> None:
-    """Raise KeyboardInterrupt where that is what an error hides.
-
-    DuckDB that is interrupted in a query says so by a RuntimeError; while it asks something of Python, by an error of its own whose
-    text ends with the other's name.
-    """
-    in_query = type(error) is RuntimeError and str(error) == "Query interrupted"
-    asking = isinstance(error, duckdb.InvalidInputException) and str(error).rstrip().endswith(f": {KeyboardInterrupt.__name__}:")
-    if in_query or asking:
-        raise KeyboardInterrupt from error
-
-
 def connect(files: Sequence[str], spill: str, *, folders: Sequence[str] = (), threads: int = 1, memory_limit: str = "2GB") -> Connection:
     """A private database in memory whose SQL can read these Parquet files (and folders) and nothing else, nor change that.
 

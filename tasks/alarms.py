@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from lib.alarms import every
 from lib.alarms.looking import look
-from lib.db import raise_interrupt
+from lib.interrupts import interrupted_later
 from lib.recipe import Recipe
 from lib.roles import POLICY
 from lib.round_record import RoundRecord
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 def watch(recipe: Recipe, record: RoundRecord, base: RoundRecord, held_out: Iterable[str], shop: Workshop) -> None:
     """Put the readings of every alarm, and their metric rows, into a round's record; `base` is round 0, or the record itself."""
     try:
-        seen = look(record, base, shop.store, held_out, stop_strings=bool(getattr(recipe.engine, "stop", ())))
-        record.alarms = recipe.alarms.readings(seen)
+        with interrupted_later():
+            seen = look(record, base, shop.store, held_out, stop_strings=bool(getattr(recipe.engine, "stop", ())))
+            record.alarms = recipe.alarms.readings(seen)
     except Exception as error:  # a damaged file, a full disk: whatever it is, the round is whole without its alarms
-        raise_interrupt(error)
         log.warning("round %s has no alarms: %s", record.round, " ".join(str(error).split())[:300])
         record.alarms = []
     record.metrics = [row for row in record.metrics if row["split"] != every.SPLIT]

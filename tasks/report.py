@@ -11,8 +11,8 @@ from prefect.context import FlowRunContext
 
 from lib import events
 from lib.campaign import CampaignFolder
-from lib.db import raise_interrupt
 from lib.files import sha256_of
+from lib.interrupts import interrupted_later
 from lib.report import page
 from tasks.announce import artifact_key
 from tasks.round_page import pages
@@ -24,14 +24,14 @@ def leave_report(folder: CampaignFolder) -> None:
     """Write the report and tell of it. What is done is done: a report that cannot be made is told of, and fails nothing."""
     try:
         path = page.place(folder)
-        facts = page.write(folder.home, folder.name, path)
+        with interrupted_later():
+            facts = page.write(folder.home, folder.name, path)
         pointer = events.pointer(path, folder.home.root)
         events.put(folder.home.outbox, events.ReportEvent(campaign=folder.name, digest=sha256_of(path), uri=pointer))
         if FlowRunContext.get() is not None:
             key = artifact_key(folder.name, 0, "report").replace("-r0-", "-")
             create_markdown_artifact(told(facts, path, folder), key=key, description=f"{folder.name}: report")
     except Exception as error:  # a damaged table, a full disk, a server that is gone: the rounds are whole all the same
-        raise_interrupt(error)
         log.warning(
             "%s has no new report (%s); make it with: roundhouse report %s", folder.name, " ".join(str(error).split())[:300], folder.name
         )

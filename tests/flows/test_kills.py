@@ -211,7 +211,7 @@ def test_an_interrupt_stops_in_one_line_and_the_same_command_goes_on(run: Run, h
     assert "is being run by process" in held.stderr
     flow.send_signal(signal.SIGINT)
     _, stderr = flow.communicate(timeout=60)
-    assert flow.returncode == 130
+    assert flow.returncode == 130, stderr
     assert stderr.strip().splitlines()[-1] == "roundhouse: stopped; the same command continues"
     assert CampaignFolder(home, "stopped").holder() is None
     ended = run("improve", "stopped")

@@ -4,7 +4,7 @@ import pyarrow.compute as pc
 import pytest
 
 from lib import records, tables
-from lib.db import Rows, raise_interrupt
+from lib.db import Rows
 from lib.errors import BrokenConservation, SchemaMismatch, UnknownName, UserError
 from tests.filter_stage import completion, verdict
 
@@ -169,21 +169,3 @@ def test_what_a_filter_held_is_let_go_with_it(rows):
     rows.narrow(rows.sql("SELECT completion_id, NULL AS reason FROM held"), "Mine")
     with pytest.raises(duckdb.CatalogException, match="held does not exist"):
         rows.count("SELECT count(*) FROM held")
-
-
-def test_ctrl_c_that_duckdb_tells_of_in_words_of_its_own_is_one():
-    def interrupted(_: int) -> int:
-        raise KeyboardInterrupt
-
-    with duckdb.connect() as connection:
-        connection.create_function("interrupted", interrupted, ["BIGINT"], "BIGINT")
-        with pytest.raises(duckdb.Error) as asking:
-            connection.sql("SELECT interrupted(1)").fetchall()
-        in_query = RuntimeError("Query interrupted")  # as DuckDB 2.0.0 says it; when a signal finds it in a query is chance
-        for told in (asking.value, in_query):
-            with pytest.raises(KeyboardInterrupt):
-                raise_interrupt(told)
-        with pytest.raises(duckdb.Error) as quoted:
-            connection.sql("SELECT CAST('x: KeyboardInterrupt:' AS INTEGER)").fetchall()
-    raise_interrupt(quoted.value)
-    raise_interrupt(ValueError("x: KeyboardInterrupt:"))
