@@ -9,7 +9,6 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from flows import planning, showing, terminal
 from flows.asking import Asked
@@ -17,8 +16,9 @@ from flows.watching import watching
 from lib import holding
 from lib import home as homes
 from lib.budget import Budget
-from lib.errors import BudgetSpent, UserError
+from lib.errors import BudgetSpent, RoundhouseError, UserError
 from lib.home import Home
+from lib.interrupts import insisted
 from lib.job import Label
 from lib.opening import Opening
 from lib.store import Store
@@ -66,25 +66,22 @@ def running(home: Home, *, at_work: bool = True) -> Iterator[None]:
     time_limits()  # a mistake in it is told before anything starts
     if at_work:
         start_server()  # imports what the stages need while the Prefect server starts
-    stop = _interrupted if at_work else _told_and_interrupted
-    for one in (signal.SIGTERM, signal.SIGHUP, *(() if at_work else (signal.SIGINT,))):
-        if signal.getsignal(one) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(one, stop)
-    try:
-        with prefect_server(home) as url, watched(url):
-            yield
-    except KeyboardInterrupt:
-        terminal.errors.print("roundhouse: stopped; the same command continues", markup=False)
-        raise SystemExit(130) from None
+    heard = [
+        one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN
+    ]  # as nohup has it
+    with insisted(heard, None if at_work else _tell) as interrupts:
+        try:
+            with prefect_server(home) as url, watched(url):
+                yield
+        except (KeyboardInterrupt, Exception) as error:
+            if isinstance(error, RoundhouseError) or not interrupts.came:
+                raise
+            terminal.errors.print("roundhouse: stopped; the same command continues", markup=False)
+            raise SystemExit(130) from None
 
 
-def _interrupted(_signal: int, _frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _told_and_interrupted(_signal: int, _frame: Any) -> None:
+def _tell() -> None:
     os.write(2, b"roundhouse: stopping; what is done is kept\n")  # a handler may interrupt whoever writes to sys.stderr
-    raise KeyboardInterrupt
 
 
 def model_new(out: str, seed: int, steps: int | None, warm_start: str | None = None, *, text: bool, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from lib.home import Home
@@ -61,6 +63,17 @@ def environment(home: Home, server: str | None, **more: str) -> dict[str, str]:
     return {**given, "PREFECT_API_URL": server} if server else given
 
 
+def kill_whole(command: subprocess.Popen[Any]) -> None:
+    """SIGKILL to a command and all that it started, and wait until all have ended."""
+    family = [psutil.Process(command.pid), *psutil.Process(command.pid).children(recursive=True)]
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended with its parent
+            process.kill()
+    command.wait()
+    _gone, alive = psutil.wait_procs(family, timeout=20)
+    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+
+
 @pytest.fixture
 def run(home: Home, server: str) -> Run:
     """Run `roundhouse WORDS` in this test's home and return what became of it."""
@@ -84,6 +97,10 @@ def digests(home: Home, campaign: str) -> dict[str, list[str]]:
 
 
 def executed(home: Home) -> list[str]:
-    """The labels of every job that was really done in a home, in order of publication."""
-    stats = sorted((home.store / "by-key").glob("*/*.stats.json"), key=lambda p: p.stat().st_mtime_ns)
+    """The labels of every job that was really done in a home, in order of publication.
+
+    What was measured is written before the record that publishes it: a job killed between the two was not done.
+    """
+    records = [path for path in (home.store / "by-key").glob("*/*.json") if path.stem.isdigit()]
+    stats = sorted((path.with_suffix(".stats.json") for path in records), key=lambda p: p.stat().st_mtime_ns)
     return [json.loads(path.read_text())["label"] for path in stats]

@@ -57,11 +57,8 @@ def words(folder: Path, name: str, model: Path, *more: str, stopping: bool = Fal
 
 
 def probes(home: Home) -> int:
-    """How many probes are published; their figures, which name them, are there a moment before they are."""
-    figures = [
-        path for path in (home.store / "by-key").glob("*/*.stats.json") if path.with_name(f"{path.name.partition('.')[0]}.json").exists()
-    ]
-    return sum("main/balance sample" in json.loads(path.read_text())["label"] for path in figures)
+    """How many probes are published."""
+    return sum("main/balance sample" in label for label in executed(home))
 
 
 def learned(home: Home, number: int) -> tuple[int, int]:

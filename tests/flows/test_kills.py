@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -217,3 +218,25 @@ def test_an_interrupt_stops_in_one_line_and_the_same_command_goes_on(run: Run, h
     ended = run("improve", "stopped")
     assert ended.returncode == 0, ended.stderr
     assert CampaignFolder(home, "stopped").test()
+
+
+PASSED_OVER = """
+import signal, time
+from prefect import flow
+from lib.interrupts import insisted
+
+@flow(on_completion=[lambda *_: signal.raise_signal(signal.SIGINT)])
+def measured():
+    return 1
+
+with insisted([signal.SIGINT]) as interrupts:
+    measured()
+    print("Prefect went on:", interrupts.came, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_an_interrupt_as_a_flow_ends_which_prefect_passes_over_is_raised_again(home: Home, server: str):
+    ended = subprocess.run([sys.executable, "-c", PASSED_OVER], env=environment(home, server), capture_output=True, text=True, timeout=50)
+    assert ended.stdout == "Prefect went on: True\n"
+    assert ended.returncode == -signal.SIGINT, ended.stderr

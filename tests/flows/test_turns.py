@@ -11,12 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from lib.home import Home
 from tasks.slots import Slot
-from tests.flows.conftest import command, environment
+from tests.flows.conftest import command, environment, kill_whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -122,15 +121,6 @@ def begin(home: Home, server: str, words: list[str], one_core: bool = False, **m
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, first),
     )
-
-
-def kill_whole(run: subprocess.Popen[str]) -> None:
-    """SIGKILL to a command and all that it started."""
-    family = [*psutil.Process(run.pid).children(recursive=True), psutil.Process(run.pid)]
-    for process in family:
-        process.kill()
-    run.wait()
-    psutil.wait_procs(family, timeout=60)
 
 
 def await_line(run: subprocess.Popen[str], words: str) -> str:

@@ -21,21 +21,10 @@ from lib.ledger import NAMED, Ledger
 from lib.lineage import lineage
 from lib.round_record import RoundRecord
 from lib.store import Store
-from tests.small_home import SmallHome, build, model_files, note, train
+from tests.small_home import SmallHome, model_files, note, train
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = "model.safetensors"
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> SmallHome:
-    return build(Home(tmp_path_factory.mktemp("home")))
-
-
-@pytest.fixture
-def small(built: SmallHome, tmp_path: Path) -> SmallHome:
-    """One campaign: base, round 1 the champion, round 2 rejected; its base was trained from random weights."""
-    return built.copy(Home(tmp_path / "home"))
 
 
 def gone(found: list[garbage.Garbage]) -> set[str]:

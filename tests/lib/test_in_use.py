@@ -15,22 +15,11 @@ import pytest
 
 from lib import export_model, garbage
 from lib.errors import Collected
-from lib.home import Home
 from lib.in_use import InUse, collecting, in_use
 from tests.lib.test_garbage import WEIGHTS, gone
-from tests.small_home import SmallHome, build
+from tests.small_home import SmallHome
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> SmallHome:
-    return build(Home(tmp_path_factory.mktemp("home")))
-
-
-@pytest.fixture
-def small(built: SmallHome, tmp_path: Path) -> SmallHome:
-    return built.copy(Home(tmp_path / "home"))
 
 
 def test_a_model_that_a_process_counts_on_stays_until_it_ends(small: SmallHome):
