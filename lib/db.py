@@ -30,7 +30,8 @@ it is the recipe's own code, though, and could still overwrite the files given (
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -260,3 +261,14 @@ def connect(files: Sequence[str], spill: str, *, folders: Sequence[str] = (), th
     made.execute("SET enable_progress_bar = false")  # it would stand among the answers on standard output
     made.execute("SET enable_external_access = false; SET lock_configuration = true")
     return made
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Raises KeyboardInterrupt where a Ctrl-C ended what is asked in this block; DuckDB (2.0.0, seen) makes errors of its own of it."""
+    try:
+        yield
+    except (RuntimeError, duckdb.InvalidInputException) as error:
+        if "Query interrupted" in str(error) or str(error).rstrip().endswith("KeyboardInterrupt:"):
+            raise KeyboardInterrupt from None
+        raise

@@ -78,6 +78,7 @@ class Ledger:
         self._digest_at = len(str(home.store / "artifacts")) + len("/ab/") + 1
         self._spill = tempfile.TemporaryDirectory(prefix="roundhouse-ledger-")
         self._error = db.Error
+        self._asking = db.asking
         every = [path for by_artifact in found.files.values() for paths in by_artifact.values() for path in paths]
         if views:
             self._db = db.connect(every, self._spill.name)
@@ -126,19 +127,22 @@ class Ledger:
             raise UnknownName("query", sql, NAMED, "by name")
         self._refuse_writing(sql)
         try:
-            relation = self._db.sql(sql)
-            return Answer(list(relation.columns), (relation if limit is None else relation.limit(limit)).fetchall())
+            with self._asking():
+                relation = self._db.sql(sql)
+                return Answer(list(relation.columns), (relation if limit is None else relation.limit(limit)).fetchall())
         except self._error as error:
             raise UserError(f"{_one_line(error)}; views: {', '.join(self.tables())}") from None
 
     def rows(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
         """The rows of a query of ours; `$name` in it stands for the parameter of that name."""
         try:
-            asked = self._db.execute(sql, parameters) if parameters else self._db.execute(sql)
+            with self._asking():
+                asked = self._db.execute(sql, parameters) if parameters else self._db.execute(sql)
         except self._error as error:  # our own SQL is right, so a file is not
             raise self._damage(error) from None
         columns = [column[0] for column in asked.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in asked.fetchall()]
+        with self._asking():
+            return [dict(zip(columns, row, strict=True)) for row in asked.fetchall()]
 
     def batches(self, sql: str) -> pa.RecordBatchReader:
         """The rows of a query of ours, a batch after the other, for answers that need not fit into memory."""

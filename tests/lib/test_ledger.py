@@ -1,5 +1,8 @@
+import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -278,3 +281,16 @@ def test_a_garbled_record_is_named(small, home):
 def test_importing_the_ledger_imports_no_duckdb():
     code = "import sys, lib.ledger, lib.lineage; print([m for m in ('duckdb', 'torch', 'mlflow', 'prefect', 'trl') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+ENDLESS = "SELECT count(*) AS n FROM range(100000000) a, range(100000) b WHERE (a.range * 7 + b.range) % 13 = 5"
+
+
+@pytest.mark.parametrize("asking", [Ledger.query, Ledger.rows])
+def test_ctrl_c_in_a_question_is_an_interrupt_and_no_error_of_the_data(ledger, asking):
+    soon = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    soon.start()
+    with pytest.raises(KeyboardInterrupt):
+        asking(ledger, ENDLESS)
+    soon.join()
+    assert ledger.query("SELECT count(*) > 0 FROM artifacts").rows == [(True,)]
