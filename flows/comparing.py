@@ -25,6 +25,7 @@ from lib.home import Home
 from lib.hub import HUB
 from lib.problems.named import whole
 from lib.report import page
+from lib.report.comparing import at_round
 from lib.side_by_side import found
 from lib.strategy import Strategy
 
@@ -48,7 +49,7 @@ def asked(
     folder = ComparisonFolder(homes.to_read(), name)
     before = folder.load() if folder.exists or recipes is None else None
     given: dict[str, Any] = {"rounds": rounds, "budget_tokens": budget_tokens}
-    given["recipes"] = tuple(_absolute(recipe) for recipe in recipes.split(",")) if recipes else None
+    given["recipes"] = _named(recipes) if recipes is not None else None
     if seeds != (None, None):
         first = seeds[0] if seeds[0] is not None else before.seeds[0] if before else 0
         given["seeds"] = tuple(range(first, first + (seeds[1] or (len(before.seeds) if before else 3))))
@@ -61,6 +62,13 @@ def asked(
         if short not in comparison.shorts:
             raise UnknownName("recipe", short, comparison.shorts, f"in this comparison, for --set {short}:…")
     return comparison
+
+
+def _named(recipes: str) -> tuple[str, ...]:
+    names = [name.strip() for name in recipes.split(",")]
+    if not all(names):
+        raise UserError(f"--recipes {recipes!r} leaves a name empty; give them as a,b,c (they are listed by: roundhouse recipes)")
+    return tuple(map(_absolute, names))
 
 
 def _absolute(recipe: str) -> str:
@@ -179,7 +187,8 @@ def show(facts: Mapping[str, Any], folder: ComparisonFolder) -> None:
     shown: dict[str, dict[str, Any]] = {}
     for row in facts["test"]:
         cells = shown.setdefault(
-            row["recipe"], {"recipe": row["recipe"], "seeds": row["seeds"], **{spoken(metric): "" for metric in metrics}}
+            row["recipe"],
+            {"recipe": row["recipe"], "round": at_round(row), "seeds": row["seeds"], **{spoken(metric): "" for metric in metrics}},
         )
         cells[spoken(row["metric"])] = terminal.figure(row)
     terminal.show(list(shown.values()), f"{facts['name']}: test split, read once; means over seeds (± one standard error)", as_json=False)

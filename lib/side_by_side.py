@@ -1,9 +1,9 @@
 """What a comparison found, in numbers and in plain sentences, from the courses of its campaigns alone.
 
-All are compared at one round: the last that every campaign reached within the budget. The model of a campaign is the one that
-its gate had let stand by then. Curves are of the validation split, in every round; the closing figures are of the test split,
-which is read once, after the last round. Pairs are paired by seed and by problem (lib.paired); the p values of all pairs in
-one metric are corrected together by Holm's method, and 0.05 of that decides.
+With a budget, each campaign is compared at the last round that fits into its own; without one, all at the last that every
+campaign reached. The model of a campaign is the one that its gate had let stand by then. Curves are of the validation split, in
+every round; the closing figures are of the test split, which is read once, after the last round. Pairs are paired by seed and by
+problem (lib.paired); the p values of all pairs in one metric are corrected together by Holm's method, and 0.05 of that decides.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from lib.report.words import count, listed, signed, spoken
 Json = dict[str, Any]
 Values = dict[int, dict[str, float]]
 """Seed → problem → value."""
+Rounds = dict[str, int]
+"""Campaign → the round that it is compared at."""
 
 BASE = "base"
 """What every recipe began with, as one more row of the table."""
@@ -30,22 +32,27 @@ LEVEL = 0.05
 def found(asked: Comparison, courses: Sequence[Course], failed: Mapping[str, str]) -> Json:
     """Everything that the table, the JSON and the page show. `failed`: campaign → why it has no figures."""
     whole = [course for course in courses if course.member.campaign not in failed]
-    number = min([asked.rounds, *(course.fits(asked.budget_tokens) for course in whole)])
-    metrics = [metric for metric in METRICS if any(metric in _items(course, "test", number) for course in whole)]
+    at = rounds_compared(asked, whole)
+    metrics = [metric for metric in METRICS if any(metric in _items(course, "test", at) for course in whole)]
     return {
         "name": asked.name,
         "recipes": list(asked.shorts),
         "seeds": list(asked.seeds),
         "rounds": asked.rounds,
         "budget_tokens": asked.budget_tokens,
-        "round": number,
-        "campaigns": [_campaign(course, number) for course in whole],
+        "campaigns": [_campaign(course, at[course.member.campaign]) for course in whole],
         "failed": [{**member._asdict(), "reason": failed[member.campaign]} for member in asked.members() if member.campaign in failed],
-        "notes": notes(asked, whole, number, failed),
+        "notes": notes(asked, whole, at, failed),
         "curves": {metric: _curves(asked, whole, metric) for metric in METRICS if _curves(asked, whole, metric)},
-        "test": [row for metric in metrics for row in _closing(asked, whole, metric, number)],
-        "differences": [row for metric in metrics for row in pairs(metric, _by_recipe(asked, whole, metric, number))],
+        "test": [row for metric in metrics for row in _closing(asked, whole, metric, at)],
+        "differences": [row for metric in metrics for row in pairs(metric, _by_recipe(asked, whole, metric, at))],
     }
+
+
+def rounds_compared(asked: Comparison, courses: Sequence[Course]) -> Rounds:
+    """The last round of each campaign that fits into its budget; without a budget the last one that all reached."""
+    fits = {course.member.campaign: min(asked.rounds, course.fits(asked.budget_tokens)) for course in courses}
+    return fits if asked.budget_tokens is not None else dict.fromkeys(fits, min(fits.values()))
 
 
 def _campaign(course: Course, number: int) -> Json:
@@ -53,6 +60,7 @@ def _campaign(course: Course, number: int) -> Json:
     stands = course.stands("test", number)
     return {
         **course.member._asdict(),
+        "round": number,
         "rounds_done": max(course.tokens),
         "model_of_round": stands.round if stands else None,
         "sampled": at.sampled if at else 0,
@@ -60,14 +68,14 @@ def _campaign(course: Course, number: int) -> Json:
     }
 
 
-def _items(course: Course, split: str, number: int) -> dict[str, dict[str, float]]:
-    stands = course.stands(split, number)
+def _items(course: Course, split: str, at: Rounds) -> dict[str, dict[str, float]]:
+    stands = course.stands(split, at[course.member.campaign])
     return stands.items if stands else {}
 
 
-def _values(courses: Iterable[Course], split: str, metric: str, number: int) -> Values:
+def _values(courses: Iterable[Course], split: str, metric: str, at: Rounds) -> Values:
     """Values by seed and problem, of the campaigns that have some."""
-    items = {course.member.seed: _items(course, split, number).get(metric, {}) for course in courses}
+    items = {course.member.seed: _items(course, split, at).get(metric, {}) for course in courses}
     return {seed: values for seed, values in items.items() if values}
 
 
@@ -75,20 +83,25 @@ def _of(courses: Iterable[Course], short: str) -> list[Course]:
     return [course for course in courses if course.member.recipe == short]
 
 
-def _by_recipe(asked: Comparison, courses: Sequence[Course], metric: str, number: int) -> dict[str, Values]:
+def _by_recipe(asked: Comparison, courses: Sequence[Course], metric: str, at: Rounds) -> dict[str, Values]:
     """Recipe → its closing values, and those of the base models, which all recipes of a seed share."""
-    rows = {short: _values(_of(courses, short), "test", metric, number) for short in asked.shorts}
-    rows[BASE] = _values(courses, "test", metric, 0)
+    rows = {short: _values(_of(courses, short), "test", metric, at) for short in asked.shorts}
+    rows[BASE] = _values(courses, "test", metric, dict.fromkeys(at, 0))
     return {name: values for name, values in rows.items() if values}
 
 
-def _closing(asked: Comparison, courses: Sequence[Course], metric: str, number: int) -> list[Json]:
-    rows = _by_recipe(asked, courses, metric, number).items()
+def _closing(asked: Comparison, courses: Sequence[Course], metric: str, at: Rounds) -> list[Json]:
+    rows = _by_recipe(asked, courses, metric, at).items()
     return [
-        {"recipe": short, "metric": metric, **_within(_told(mean), metric)}
+        {"recipe": short, "rounds": _rounds(_of(courses, short), at), "metric": metric, **_within(_told(mean), metric)}
         for short, values in rows
         if (mean := estimate(values)) is not None
     ]
+
+
+def _rounds(courses: Iterable[Course], at: Rounds) -> list[int]:
+    """The rounds that these campaigns are compared at, each once; of the base models, which are no campaign's own, round 0."""
+    return sorted({at[course.member.campaign] for course in courses}) or [0]
 
 
 def _curves(asked: Comparison, courses: Sequence[Course], metric: str) -> list[Json]:
@@ -99,7 +112,7 @@ def _curves(asked: Comparison, courses: Sequence[Course], metric: str) -> list[J
         points = []
         for number in sorted({number for course in own for number in course.tokens if number <= asked.rounds}):
             there = [course for course in own if number in course.tokens]
-            mean = estimate(_values(there, "validation", metric, number))
+            mean = estimate(_values(there, "validation", metric, {course.member.campaign: number for course in there}))
             if mean is not None:
                 sampled, trained = (
                     sum(getattr(course.tokens[number], kind) for course in there) / len(there) for kind in ("sampled", "trained")
@@ -180,17 +193,19 @@ def _number(value: float) -> str:
     return f"{value:.3f}".replace("-", "−")
 
 
-def notes(asked: Comparison, courses: Sequence[Course], number: int, failed: Mapping[str, str]) -> list[str]:
-    """What has to be known beside the figures: the round, the budget, the beginning, and what is missing."""
-    budget = asked.budget_tokens
-    said = [f"All campaigns are compared at round {number}, with the model that each had accepted by then."]
-    if budget is not None:
+def notes(asked: Comparison, courses: Sequence[Course], at: Rounds, failed: Mapping[str, str]) -> list[str]:
+    """What has to be known beside the figures: the rounds, the budget, the beginning, and what is missing."""
+    reached = {short: _rounds(_of(courses, short), at) for short in asked.shorts if _of(courses, short)}
+    if asked.budget_tokens is None:
+        said = [f"All campaigns are compared at round {min(at.values())}, with the model that each had accepted by then."]
+    else:
+        where = listed([f"{short} at round {' or '.join(map(str, rounds))}" for short, rounds in reached.items()])
         said = [
-            f"The rounds of each campaign had {budget:,} tokens to sample and to train on, evaluation apart; all are compared at round "
-            f"{number}, the last that fits for all, with the model that each had accepted by then."
+            f"The rounds of each campaign had {asked.budget_tokens:,} tokens to sample and to train on, evaluation apart; each is compared "
+            f"at the last round that fits, with the model that it had accepted by then: {where}."
         ]
-    if number == 0:
-        said.append("Not one round fits for all, so every recipe stands at its base model.")
+    if nothing := [short for short, rounds in reached.items() if rounds == [0]]:
+        said.append(f"Not one round fits of {listed(nothing)}: what stands there is the base model.")
     said.append(_begin(courses))
     if len(asked.seeds) == 1:
         said.append("There is one seed, so seeds were not varied: the intervals are over problems alone.")

@@ -19,6 +19,7 @@ def drawn(facts: Json) -> Json:
     metrics = list(dict.fromkeys(row["metric"] for row in facts["differences"]))
     return {
         **facts,
+        "compared": " or ".join(map(str, sorted({row["round"] for row in facts["campaigns"]}))),
         "charts": [_chart(metric, axis, lines, facts["recipes"]) for metric, lines in facts["curves"].items() for axis in AXES],
         "lead": facts["differences"][0]["sentence"] if facts["differences"] else "",
         "closing": _closing(facts["test"]),
@@ -62,12 +63,17 @@ def _figure(row: Mapping[str, Any]) -> str:
 
 
 def _closing(rows: Iterable[Mapping[str, Any]]) -> list[Json]:
-    """A line a recipe, the base models last: seeds, and the figure of every metric."""
+    """A line a recipe, the base models last: the round, seeds, and the figure of every metric."""
     found: dict[str, Json] = {}
     for row in rows:
-        line = found.setdefault(row["recipe"], {"recipe": row["recipe"], "seeds": row["seeds"], "figures": {}})
+        line = found.setdefault(row["recipe"], {"recipe": row["recipe"], "round": at_round(row), "seeds": row["seeds"], "figures": {}})
         line["figures"][spoken(row["metric"])] = _figure(row)
     return list(found.values())
+
+
+def at_round(row: Mapping[str, Any]) -> str:
+    """Where a recipe is compared: at one round, or at one of several from seed to seed."""
+    return ", ".join(str(number or "base") for number in row["rounds"])
 
 
 def _pair(row: Mapping[str, Any]) -> Json:

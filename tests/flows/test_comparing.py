@@ -57,6 +57,8 @@ def test_its_name_alone_goes_on_with_it_and_files_mean_the_same_from_every_folde
     ("more", "words"),
     [
         ({"recipes": None}, "no comparison 'x' begun here; begin it with --recipes A,B"),
+        ({"recipes": ""}, "--recipes '' leaves a name empty; give them as a,b,c"),
+        ({"recipes": "expert_iteration, ,no_filter"}, "--recipes 'expert_iteration, ,no_filter' leaves a name empty"),
         ({"recipes": "expert_iteration,expert_iteration"}, "two of the recipes have the same name"),
         ({"recipes": "expert_iteration,no_filtr"}, "recipe 'no_filtr': no recipe 'no_filtr' in lib/recipes"),
         ({"settings": ["wrong:trainer.steps=4"]}, "no recipe 'wrong' in this comparison, for --set wrong:…"),

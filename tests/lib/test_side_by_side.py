@@ -86,30 +86,43 @@ def test_the_better_recipe_is_found_and_the_idle_one_is_not_told_from_its_base()
     ]
     assert said["good", "poor"]["difference"] == pytest.approx(sum(by_hand) / 120)
     assert said["good", "poor"]["p_holm"] >= said["good", "poor"]["p"]
-    assert (facts["round"], facts["notes"][0]) == (
-        2,
-        "All campaigns are compared at round 2, with the model that each had accepted by then.",
-    )
+    assert {row["round"] for row in facts["campaigns"]} == {2}
+    assert facts["notes"][0] == "All campaigns are compared at round 2, with the model that each had accepted by then."
     assert facts["notes"][1] == "All campaigns of a seed began with the same model, and all have the same problems."
     assert [row["recipe"] for row in facts["test"] if row["metric"] == "pass_at_8"] == ["good", "poor", "base"]
 
 
-def test_a_budget_compares_all_at_the_last_round_that_fits_for_all():
+def test_a_budget_compares_each_at_the_last_round_that_fits_into_its_own():
     asked = comparison(budget_tokens=15_000)  # good takes 11,000 a round, poor 2,000
-    facts = found(asked, courses(asked), {})
-    assert facts["round"] == 1
-    assert "had 15,000 tokens to sample and to train on, evaluation apart; all are compared at round 1" in facts["notes"][0]
-    assert {(row["recipe"], row["sampled"], row["trained"]) for row in facts["campaigns"]} == {("good", 1000, 10_000), ("poor", 1000, 1000)}
+    all_of = courses(asked)
+    facts = found(asked, all_of, {})
+    assert facts["notes"][0].endswith("with the model that it had accepted by then: good at round 1 and poor at round 2.")
+    assert "had 15,000 tokens to sample and to train on, evaluation apart" in facts["notes"][0]
+    taken = {(row["recipe"], row["round"], row["sampled"], row["trained"]) for row in facts["campaigns"]}
+    assert taken == {("good", 1, 1000, 10_000), ("poor", 2, 2000, 2000)}
+    assert {(row["recipe"], *row["rounds"]) for row in facts["test"]} == {("good", 1), ("poor", 2), ("base", 0)}
+    value = next(row["value"] for row in facts["test"] if (row["recipe"], row["metric"]) == ("good", "pass_at_1"))
+    assert value == pytest.approx(sum(course.test[1].metrics["pass_at_1"][0] for course in all_of if course.member.recipe == "good") / 2)
     good = next(line for line in facts["curves"]["pass_at_1"] if line["recipe"] == "good")
     assert [(point["round"], point["trained"], point["seeds"]) for point in good["points"]] == [(0, 0, 2), (1, 10_000, 2), (2, 20_000, 2)]
 
 
+def test_without_a_budget_all_are_compared_at_the_last_round_that_all_reached():
+    asked = comparison()
+    all_of = courses(asked)
+    del all_of[1].tokens[2]  # poor, seed 0
+    facts = found(asked, all_of, {})
+    assert {row["round"] for row in facts["campaigns"]} == {1}
+    assert facts["notes"][0].startswith("All campaigns are compared at round 1,")
+
+
 def test_a_budget_for_not_even_one_round_is_said():
-    asked = comparison(budget_tokens=10)
-    facts = found(asked, courses(asked), {})
-    assert facts["round"] == 0
-    assert facts["notes"][1] == "Not one round fits for all, so every recipe stands at its base model."
+    facts = found(asked := comparison(budget_tokens=10), courses(asked), {})
+    assert {row["round"] for row in facts["campaigns"]} == {0}
+    assert facts["notes"][1] == "Not one round fits of good and poor: what stands there is the base model."
     assert {row["verdict"] for row in facts["differences"]} == {"level"}
+    facts = found(asked := comparison(budget_tokens=5000), courses(asked), {})
+    assert facts["notes"][1] == "Not one round fits of good: what stands there is the base model."
 
 
 def test_the_model_that_a_gate_rejected_is_not_what_a_campaign_stands_with():
