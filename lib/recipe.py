@@ -7,7 +7,6 @@ Reading a stage also gives what that stage read.
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from lib.errors import RoundhouseError, UnknownName, UserError
 from lib.filters.decontaminate import Decontaminate
 from lib.gate import Gate
 from lib.memory import Memory
+from lib.source import imported
 from lib.strategy import AnyStrategy, Settings, UserCode
 
 Verb = Literal["sample", "verify", "filter", "train", "evaluate"]
@@ -191,7 +191,7 @@ def load(name_or_file: str) -> tuple[Recipe, str]:
         return _load_file(Path(name_or_file))
     if name_or_file not in names():
         raise UnknownName("recipe", name_or_file, names(), "in lib/recipes; a file's name must end in .py")
-    module = importlib.import_module(f"lib.recipes.{name_or_file}")
+    module = imported(f"lib.recipes.{name_or_file}")
     return module.RECIPE, (module.__doc__ or "").strip()
 
 

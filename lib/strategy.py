@@ -6,7 +6,6 @@ campaign's own recipe was copied to, are ever imported from such a name.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec, PathFinder
@@ -26,6 +25,7 @@ from pydantic import (
 )
 
 from lib.errors import UnknownName, UserError
+from lib.source import imported
 
 _OURS = ("lib", "tasks", "flows")
 
@@ -101,7 +101,7 @@ class UserCode:
     def module(cls, name: str) -> ModuleType:
         """Import a module of the folder. Raises UserError if its name belongs to another module."""
         file = cls.file_of(name)
-        found = importlib.import_module(name) if file else None
+        found = imported(name) if file else None
         if file is None or not _is_from(found, file):
             raise UserError(f"{name}.py has the name of a module of Python or of an installed package; rename it")
         return cast(ModuleType, found)
@@ -132,7 +132,7 @@ def load_class(name: str) -> type[Strategy]:
     if own and (UserCode.root is None or not (UserCode.root / f"{module_name}.py").is_file()):
         raise UserError(f"strategy '{name}' is neither in lib nor in the campaign's own recipe; only these are loaded")
     try:
-        module = UserCode.module(module_name) if own else importlib.import_module(module_name)
+        module = UserCode.module(module_name) if own else imported(module_name)
     except ModuleNotFoundError as error:
         raise UserError(f"strategy '{name}': {error}; is the module spelt right?") from None
     found = getattr(module, class_name, None)
@@ -145,7 +145,7 @@ def load_class(name: str) -> type[Strategy]:
 def in_module(module_name: str, method: str) -> type[Strategy] | None:
     """The strategy of a module: the class that has the module's name in CamelCase and this method; None if there is none."""
     try:
-        module = importlib.import_module(module_name)
+        module = imported(module_name)
     except ModuleNotFoundError:
         return None
     stem = module_name.rpartition(".")[2]
