@@ -25,6 +25,8 @@ def test_a_long_text_is_shown_by_its_end():
 def test_win_rates_count_oneself_as_a_half_and_leave_out_whom_one_could_not_meet():
     wins = {(0, 1): 1.0, (1, 0): 0.0, (0, 2): None, (2, 0): None, (1, 2): 0.5, (2, 1): 0.5}
     assert scores.win_rates(wins, [0, 1, 2]) == {0: 0.75, 1: pytest.approx(1 / 3), 2: 0.5}
+    chances = {(0, 1): 0.7, (0, 2): 0.9, (1, 0): 0.3, (1, 2): 0.6, (2, 0): 0.1, (2, 1): 0.4}
+    assert scores.win_rates(chances, [0, 1, 2]) == pytest.approx({0: 0.7, 1: 0.4666667, 2: 0.3333333}, abs=1e-7)
     assert scores.win_rates({}, [7]) == {7: 0.5}
     assert scores.win_rates({}, [7, 8]) == {}
 
