@@ -1,5 +1,7 @@
 """Small tables for tests of evaluators, and their figures by name."""
 
+import pytest
+
 from lib import records
 from lib.protocols import Tables
 from tests.filter_stage import completion, problem, verdict
@@ -36,13 +38,17 @@ def drawn(scores=None, texts=None, **outcomes):
 
 
 def figures(evaluator, tables):
-    """Metric → its row; the rows fit the tables."""
+    """Metric → its row; the rows fit the tables, and what a gate may read is the mean of the problems' values."""
     found = evaluator.evaluate(tables)
     filled = {"model_id": "m", "split": "test"}
     records.METRICS.table([row | filled for row in found.metrics])
     records.METRIC_ITEMS.table([row | filled for row in found.items])
-    assert {row["metric"] for row in found.items} <= evaluator.metrics
-    return {row["metric"]: row for row in found.metrics}
+    whole = {row["metric"]: row for row in found.metrics}
+    assert {row["metric"] for row in found.items} <= {*whole}
+    for metric in evaluator.metrics & {*whole}:
+        own = [row["value"] for row in found.items if row["metric"] == metric]
+        assert sum(own) / len(own) == pytest.approx(whole[metric]["value"]), metric
+    return whole
 
 
 def values(evaluator, tables):

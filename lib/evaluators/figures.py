@@ -22,8 +22,7 @@ class Figures:
     def mean(self, metric: str, values: Mapping[str, float]) -> None:
         """The mean of values per problem, and every problem's own."""
         self.mean_of(metric, values)
-        row = {"evaluator": type(self._of).__name__, "metric": self._of.named(metric)}
-        self._items += [{**row, "problem_id": problem, "value": float(value)} for problem, value in values.items()]
+        self._keep(metric, values)
 
     def mean_of(self, metric: str, values: Mapping[str, float], slice_name: str = "all") -> None:
         """The mean of values per problem, alone."""
@@ -31,22 +30,25 @@ class Figures:
         if found:
             self.figure(metric, math.fsum(found) / len(found), len(found), standard_error(found), slice_name)
 
-    def share(self, metric: str, part: float, whole: int) -> None:
-        """A ratio of totals, without a standard error."""
-        if whole:
-            self.figure(metric, part / whole, whole, None)
-
     def ratio(self, metric: str, parts: Mapping[str, tuple[float, float]]) -> None:
-        """Σ above / Σ below over problems, each with its (above, below); the error by the delta method."""
+        """Σ above / Σ below over problems, each with its (above, below), and the own ratio of every problem that has one.
+
+        The error is by the delta method. The mean of the problems' own ratios is another figure.
+        """
         below = math.fsum(b for _, b in parts.values())
         if below:
             value = math.fsum(a for a, _ in parts.values()) / below
             self.figure(metric, value, len(parts), ratio_error(list(parts.values())))
+            self._keep(metric, {problem: above / own for problem, (above, own) in parts.items() if own})
 
     def figure(self, metric: str, value: float, n: int, stderr: float | None, slice_name: str = "all") -> None:
         """One figure as it is."""
         row = {"evaluator": type(self._of).__name__, "metric": self._of.named(metric), "slice": slice_name}
         self._metrics.append({**row, "value": float(value), "n": n, "stderr": stderr})
+
+    def _keep(self, metric: str, values: Mapping[str, float]) -> None:
+        row = {"evaluator": type(self._of).__name__, "metric": self._of.named(metric)}
+        self._items += [{**row, "problem_id": problem, "value": float(value)} for problem, value in values.items()]
 
     def evaluated(self) -> Evaluated:
         return Evaluated(self._metrics, self._items)

@@ -20,10 +20,9 @@ class GreedyAccuracy(Measuring):
 
     def evaluate(self, tables: Tables) -> Evaluated:
         found = tallies(tables)
-        drawn = sum(t.drawn for t in found)
         figures = Figures(self)
         figures.mean("greedy_accuracy", {t.problem_id: t.pass_at(1) for t in found if t.decided})
-        figures.share("undecided_share", drawn - sum(t.decided for t in found), drawn)
+        figures.ratio("undecided_share", {t.problem_id: (t.drawn - t.decided, t.drawn) for t in found})
         return figures.evaluated()
 
     def _per_problem(self) -> Iterable[str]:

@@ -38,14 +38,13 @@ class PassAtK(Measuring):
 
     def evaluate(self, tables: Tables) -> Evaluated:
         found = tallies(tables)
-        drawn = sum(t.drawn for t in found)
         figures = Figures(self)
-        figures.share("undecided_share", drawn - sum(t.decided for t in found), drawn)
-        figures.share("truncated_share", sum(t.cut_off for t in found), drawn)
-        figures.share("mean_tokens", sum(t.tokens for t in found), drawn)
+        figures.ratio("undecided_share", {t.problem_id: (t.drawn - t.decided, t.drawn) for t in found})
+        figures.ratio("truncated_share", {t.problem_id: (t.cut_off, t.drawn) for t in found})
+        figures.ratio("mean_tokens", {t.problem_id: (t.tokens, t.drawn) for t in found})
         for k in self.k:
             values = {t.problem_id: t.pass_at(k) for t in found if t.decided >= k}
-            figures.share(f"pass_at_{k}_left_out", len(found) - len(values), len(found))
+            figures.mean(f"pass_at_{k}_left_out", {t.problem_id: float(t.problem_id not in values) for t in found})
             figures.mean(f"pass_at_{k}", values)
         figures.mean("distinct_correct", {t.problem_id: float(t.distinct_correct) for t in found})
         return figures.evaluated()

@@ -16,7 +16,9 @@ def test_it_is_the_share_of_decided_problems_that_are_correct():
         ("greedy_accuracy", 2 / 3, 3),
         ("undecided_share", 0.25, 4),
     ]
-    assert {row["problem_id"]: row["value"] for row in items} == {"a": 1.0, "b": 0.0, "c": 1.0}
+    own = [(row["metric"], row["problem_id"], row["value"]) for row in items]
+    assert own[:3] == [("greedy_accuracy", "a", 1.0), ("greedy_accuracy", "b", 0.0), ("greedy_accuracy", "c", 1.0)]
+    assert own[3:] == [("undecided_share", name, float(name == "d")) for name in "abcd"]
 
 
 def test_it_samples_once_at_temperature_0():

@@ -55,7 +55,8 @@ def test_undecided_completions_count_neither_way():
     assert (found["pass_at_2"]["value"], found["pass_at_2"]["n"]) == (1.0, 1)
     assert found["pass_at_2_left_out"]["value"] == 0.5
     assert found["pass_at_1_left_out"]["value"] == 0.0
-    assert (found["undecided_share"]["value"], found["undecided_share"]["n"]) == (5 / 8, 8)
+    assert (found["undecided_share"]["value"], found["undecided_share"]["n"]) == (5 / 8, 2)
+    assert found["undecided_share"]["stderr"] == pytest.approx(1 / 8)  # shares of 1/2 and 3/4 among as many
 
 
 def test_what_it_is_read_beside_is_there():
@@ -68,6 +69,14 @@ def test_what_it_is_read_beside_is_there():
 def test_items_give_a_value_per_problem():
     items = two((1,)).evaluate(drawn(b="cwww", a="uuuu")).items
     assert [(i["metric"], i["problem_id"], i["value"]) for i in items] == [
+        ("undecided_share", "a", 1.0),
+        ("undecided_share", "b", 0.0),
+        ("truncated_share", "a", 0.0),
+        ("truncated_share", "b", 0.75),
+        ("mean_tokens", "a", 2.0),
+        ("mean_tokens", "b", 2.0),
+        ("pass_at_1_left_out", "a", 1.0),
+        ("pass_at_1_left_out", "b", 0.0),
         ("pass_at_1", "b", 0.25),
         ("distinct_correct", "a", 0.0),
         ("distinct_correct", "b", 1.0),
@@ -78,7 +87,7 @@ def test_rows_fit_the_tables():
     found = two().evaluate(drawn(a="ccww"))
     filled = {"model_id": "m", "split": "test"}
     assert records.METRICS.table([row | filled for row in found.metrics]).num_rows == len(found.metrics)
-    assert records.METRIC_ITEMS.table([row | filled for row in found.items]).num_rows == 3
+    assert records.METRIC_ITEMS.table([row | filled for row in found.items]).num_rows == len(found.metrics) == 8
 
 
 def test_nothing_sampled_measures_nothing():
