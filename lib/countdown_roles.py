@@ -20,12 +20,15 @@ from lib.countdown_steps import LONGEST, SEARCHED, computed, first_wrong, left_a
 
 PROPOSE = ">:"
 """The prompt that asks for a problem."""
+AGAIN = "{attempt}#2:{prompt}"
+"""The template, for chains of attempts, that asks to fix an attempt whatever it is: its second step counts as wrong."""
+FOREIGN = r"[^0-9+\-*/=;]"
+"""What cannot stand in an attempt that is shown in a prompt, as a pattern."""
 PILE = 21
 """What a game begins with."""
 MOST_TAKEN = 3
 """The most that one move may take."""
 
-_FOREIGN = re.compile(r"[^0-9+\-*/=;]")
 _PROPOSAL = re.compile(r"([1-9][0-9]{0,3}(?:,[1-9][0-9]{0,3}){1,9})>([1-9][0-9]{0,5})")
 _LEFT = re.compile(r"#([1-9][0-9]{0,3}):")
 _MOVE = re.compile(r"-([1-9])=(0|[1-9][0-9]{0,3})")
@@ -83,7 +86,7 @@ def play_prompt(left: int) -> str:
 
 def shown(attempt: str) -> str:
     """An attempt as prompts show it: what no step may hold becomes a comma, so that no attempt can pass for another part."""
-    return _FOREIGN.sub(",", attempt[:LONGEST])
+    return re.sub(FOREIGN, ",", attempt[:LONGEST])
 
 
 def judged(prompt: str, attempt: str) -> int | None:

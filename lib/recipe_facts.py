@@ -1,8 +1,9 @@
 """What a recipe says of itself without being run: what it needs, which model it begins from, and every setting with its path.
 
 Needs are read off its strategies. A verify stage without verifiers takes the problem set's own, which know the gold answer; a
-verifier says `knows_gold`; a role that the recipe does not train is a model that it must be given. What cannot be seen from
-these a strategy says itself, in a class attribute `needs`: a tuple of words such as "judge", "tests" or "tools".
+verifier says `knows_gold`, and is no need where all that reads verdicts names another; a role that the recipe does not train is a
+model that it must be given. What cannot be seen from these a strategy says itself, in a class attribute `needs`: a tuple of words
+such as "judge", "tests" or "tools".
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lib.memory import Memory
 from lib.recipe import Phase, Recipe, Stage
 from lib.roles import POLICY
 from lib.strategy import Settings, Strategy
+from lib.verifiers.members import member_name
 
 GOLD = "gold answers"
 
@@ -40,13 +42,20 @@ def needs(recipe: Recipe) -> list[str]:
     for _, stage in recipe.stages():
         if (stage.verb == "verify" and not stage.run) or any(map(_takes_own, nested(stage.run))):
             found.append(GOLD)
-        found += [GOLD for strategy in stage.run if knows_gold(strategy)]
+        found += [GOLD for strategy in stage.run if knows_gold(strategy) and (stage.verb != "verify" or _counts(strategy, recipe))]
         for strategy in nested(stage.run):
             found += getattr(strategy, "needs", ())
             role = str(getattr(strategy, "role", "") or POLICY)
             if role not in own:
                 found.append(role.replace("_", " "))
     return list(dict.fromkeys(found))
+
+
+def _counts(verifier: Strategy, recipe: Recipe) -> bool:
+    """Whether something may read its verdicts: a controller, or what names no verifier or this one."""
+    of = [one for _, stage in recipe.stages() for one in nested(stage.run) if stage.verb == "filter" or hasattr(one, "verifier")]
+    named = [getattr(one, "verifier", None) or member_name(verifier) for one in of]
+    return not of or member_name(verifier) in named or any(phase.deciders for phase in recipe.phases)
 
 
 def _takes_own(strategy: Strategy) -> bool:

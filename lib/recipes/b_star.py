@@ -1,8 +1,9 @@
 """B-STaR (Zeng et al., "B-STaR: Monitoring and Balancing Exploration and Exploitation in Self-Taught Reasoners", 2024).
 
 Before each round a probe samples some of its problems at every temperature of a grid, and the round samples at the one with
-the highest balance score; the rest is `rft_online`, the recipe to hold it against. The reward is being correct. Left out:
-the process reward model and with it the threshold (`--set controllers.0.scorer=...`), the growing cap, the optimizer's state.
+the highest balance score; the rest is `rft_online`, the recipe to hold it against. The reward is being correct, so that the
+score's factor for exploitation, the share of correct answers among those kept, is 1. Left out: the process reward model, which
+makes it less, and with it the threshold (`Balance` takes both); the growing cap, the optimizer's state.
 """
 
 from lib.controllers.balance import Balance

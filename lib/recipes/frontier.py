@@ -1,14 +1,15 @@
 """GRPO at the frontier: only on problems that the model solves sometimes (the band of Xia et al., "Agent0", 2025).
 
 Before each round a probe samples all of its problems, and those with a pass rate between 0.3 and 0.8 stay; the rest is
-`grpo`. Left out of Agent0: the agent that proposes problems, tools, pseudo-labels by majority (the verifier judges here),
-and its ambiguity-dependent policy objective.
+`grpo`, on problems of four numbers, for three make too few that can be solved. Left out of Agent0: the agent that proposes
+problems, tools, pseudo-labels by majority (the verifier judges here), and its ambiguity-dependent policy objective.
 """
 
 from lib.controllers.frontier import Frontier
 from lib.evaluators.greedy_accuracy import GreedyAccuracy
 from lib.evaluators.pass_at_k import PassAtK
 from lib.filters.group_advantages import GroupAdvantages
+from lib.problems.countdown import Countdown
 from lib.recipe import Phase, Recipe
 from lib.samplers.independent import Independent
 from lib.trainers.policy_gradient import PolicyGradient
@@ -23,4 +24,5 @@ RECIPE = Recipe(
         ),
     ),
     evaluators=(PassAtK(k=(1, 8)), GreedyAccuracy()),
+    problems=Countdown(numbers=4),
 )

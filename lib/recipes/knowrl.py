@@ -6,6 +6,7 @@ reward, whatever they say, and no gold answer is read. The optimiser is open in 
 stand for them), and tasks of high agreement as examples in later prompts.
 """
 
+from lib.countdown_roles import FOREIGN
 from lib.evaluators.greedy_accuracy import GreedyAccuracy
 from lib.evaluators.pass_at_k import PassAtK
 from lib.filters.group_advantages import GroupAdvantages
@@ -15,7 +16,7 @@ from lib.samplers.independent import Independent
 from lib.trainers.policy_gradient import PolicyGradient
 from lib.verifiers.consensus import Consensus
 
-ASSESS = Chain(n=8, template="{prompt}{attempt}#:", foreign=r"[^0-9+\-*/=;]", max_new_tokens=4, written_as="check")
+ASSESS = Chain(n=8, template="{prompt}{attempt}#:", foreign=FOREIGN, max_new_tokens=4, written_as="check")
 
 RECIPE = Recipe(
     phases=(

@@ -5,6 +5,7 @@ repairs that are right are learned by the policy, repairs as the answer to the p
 model of its own, learns from its repairs too. Left out: reflectors trained on other models' feedback, and data of earlier rounds.
 """
 
+from lib.countdown_roles import FOREIGN
 from lib.evaluators.greedy_accuracy import GreedyAccuracy
 from lib.evaluators.pass_at_k import PassAtK
 from lib.filters.cap_per_problem import CapPerProblem
@@ -24,7 +25,7 @@ REPAIR = Chain(
     role="reflector",
     n=2,
     template="{attempt}#{reason}:{prompt}",
-    foreign=r"[^0-9+\-*/=;]",
+    foreign=FOREIGN,
     verifier="first_wrong_step",
 )
 LEARN = {"steps": 200, "learning_rate": 5e-4}

@@ -6,6 +6,7 @@ counts exp(r / 0.4). Left out: turns past the second, a teacher who writes the b
 built-in language has no word for `not right` alone, so the prompt says that the second step is wrong, whatever the attempt.
 """
 
+from lib.countdown_roles import AGAIN, FOREIGN
 from lib.evaluators.pass_at_k import PassAtK
 from lib.evaluators.self_correction import SelfCorrection
 from lib.filters.dedup import Dedup
@@ -16,9 +17,6 @@ from lib.recipe import Phase, Recipe, Stage
 from lib.samplers.chain import Chain
 from lib.samplers.independent import Independent
 from lib.trainers.sft import Sft
-
-AGAIN = "{attempt}#2:{prompt}"
-FOREIGN = r"[^0-9+\-*/=;]"
 
 RECIPE = Recipe(
     phases=(

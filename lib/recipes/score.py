@@ -6,6 +6,7 @@ problem's turn. Formulas and settings are recalled from the paper. Left out: upd
 stage; a round goes on from the latest model, accepted or not. What the prompt says is explained in `rise`.
 """
 
+from lib.countdown_roles import AGAIN, FOREIGN
 from lib.evaluators.pass_at_k import PassAtK
 from lib.evaluators.self_correction import SelfCorrection
 from lib.filters.group_advantages import GroupAdvantages
@@ -16,8 +17,8 @@ from lib.trainers.policy_gradient import PolicyGradient
 from lib.verifiers.likelihood import Likelihood
 from lib.verifiers.score_shaping import ScoreShaping
 
-AGAIN = {"template": "{attempt}#2:{prompt}", "foreign": r"[^0-9+\-*/=;]"}
-TURNS = Stage(verb="sample", run=(Chain(model="latest", first=Independent(n=8, model="latest"), **AGAIN),))
+SHOWN = {"template": AGAIN, "foreign": FOREIGN}
+TURNS = Stage(verb="sample", run=(Chain(model="latest", first=Independent(n=8, model="latest"), **SHOWN),))
 GROUPS = GroupAdvantages(kind="rloo", verifier="shaped", drop_uniform=False)
 LEARN = {"start_from": "latest", "learning_rate": 5e-4, "steps": 25}
 
@@ -47,6 +48,6 @@ RECIPE = Recipe(
             ),
         ),
     ),
-    evaluators=(PassAtK(k=(1, 8)), SelfCorrection(sampler=Chain(first=Independent(n=4), **AGAIN))),
+    evaluators=(PassAtK(k=(1, 8)), SelfCorrection(sampler=Chain(first=Independent(n=4), **SHOWN))),
     warm_start="warm_start_roles",
 )

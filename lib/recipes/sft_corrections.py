@@ -5,6 +5,7 @@ prompt that shows a wrong attempt. SCoRe reports that this teaches to leave an a
 mistakes that the model no longer makes. Left out: a filter on edit distance. What the prompt says is explained in `rise`.
 """
 
+from lib.countdown_roles import AGAIN, FOREIGN
 from lib.evaluators.pass_at_k import PassAtK
 from lib.evaluators.self_correction import SelfCorrection
 from lib.filters.correction_rows import CorrectionRows
@@ -12,9 +13,6 @@ from lib.recipe import Phase, Recipe, Stage
 from lib.samplers.chain import Chain
 from lib.samplers.independent import Independent
 from lib.trainers.sft import Sft
-
-AGAIN = "{attempt}#2:{prompt}"
-FOREIGN = r"[^0-9+\-*/=;]"
 
 RECIPE = Recipe(
     phases=(

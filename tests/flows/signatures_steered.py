@@ -88,7 +88,10 @@ def b_star(shared: Home, record: Row) -> None:
 
 
 def frontier(shared: Home, record: Row) -> None:
-    assert _plain("frontier") == _plain("grpo"), "they differ in the controller alone"
+    plain = _plain("frontier")
+    assert plain.pop("problems")["numbers"] == 4
+    assert {**plain, "problems": None} == _plain("grpo"), "they differ in the controller and the problems alone"
+    assert CampaignFolder(shared, record["campaign"]).load().problems.source["numbers"] == 4
     low, high = 0.01, 0.8  # as the run sets them
     (completions,), (judged,) = (
         _probed(shared, record, "main/frontier", *which) for which in (("sample", "completions"), ("verify", "verdicts"))

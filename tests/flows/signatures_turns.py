@@ -110,8 +110,10 @@ def re_rest(shared: Home, record: Row) -> None:
         assert said[name] == "correct"
         assert example["input_ids"] == first[repairs[name]["parent_id"]]["prompt_ids"] + repairs[name]["completion_ids"]
     reflected = _examples(shared, record, "reflector/filter", "sft")
-    assert set(learned) <= set(reflected) | set(repairs)
-    assert all(example["input_ids"] == repairs[name]["prompt_ids"] + repairs[name]["completion_ids"] for name, example in reflected.items())
+    assert reflected
+    for name, example in reflected.items():
+        assert said[name] == "correct"
+        assert example["input_ids"] == repairs[name]["prompt_ids"] + repairs[name]["completion_ids"]
     assert record["made"]["reflector"] != record["made"]["policy"]
 
 
@@ -165,7 +167,6 @@ def agent0(shared: Home, record: Row) -> None:
         assert len(calls) <= answer["text"].count("=")
         prompt = len(answer["prompt_ids"])
         assert all(example["labels"][prompt + place] == records.IGNORED for run in calls for place in run)
-        assert all(answer["logprobs"][place] <= 0 for run in calls for place in run)
     assert any(0 in answers[name]["loss_mask"] for name in learned)
     assert record["made"]["proposer"] != record["made"]["policy"]
 

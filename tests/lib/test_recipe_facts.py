@@ -13,6 +13,7 @@ from lib.samplers.independent import Independent
 from lib.samplers.with_hint import WithHint
 from lib.trainers.sft import Sft
 from lib.verifiers.code import Code
+from lib.verifiers.countdown import Countdown
 from lib.verifiers.judge import Judge
 from lib.verifiers.likelihood import Likelihood
 from lib.verifiers.majority import Majority
@@ -48,6 +49,12 @@ def test_a_role_that_the_recipe_trains_is_no_need():
     judge = Phase(name="judge", role="reward_model", trainer=Sft())
     both = Recipe(phases=(recipe(RewardModel()).phases[0], judge), evaluators=(PassAtK(),))
     assert recipe_facts.needs(both) == []
+
+
+def test_what_only_measures_is_no_need():
+    for name in ("self_rewarding", "temporal_self_rewarding"):
+        assert recipe_facts.needs(recipes.load(name)[0]) == ["judge"], "the exact verifier's verdicts are read by nothing"
+    assert "gold answers" in recipe_facts.needs(recipe(Judge(), Countdown()))
 
 
 def test_a_hint_is_taken_from_the_gold_answer():
