@@ -21,7 +21,7 @@ class Tokens:
     sampled: int = 0
     """Written by models: completions to learn from, and what judges said of them."""
     trained: int = 0
-    """Labelled tokens over all steps, as often as each was seen."""
+    """Labelled tokens over all steps, as often as each was seen; of value and reward models, all tokens that they read."""
 
     @property
     def total(self) -> int:

@@ -46,7 +46,7 @@ class Valuing(Optimisation):
         order = self.order(len(marked.lengths), seed)
         figures = train(self, model, order, marked, by_values(objective), seed, machine)
         models.save(model, start, out)
-        return {**figures, "tokens_trained": int(marked.lengths[order].sum())}
+        return {**figures, "tokens_trained": int(marked.tokens[order].sum())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,14 @@ class Marked:
 
     @property
     def lengths(self) -> Rows:
+        """How long each item is; a pair is as long as its longer text."""
         own = self.ids.lengths
         return np.maximum(own[: self.pairs], own[self.pairs :]) if self.pairs else own
+
+    @property
+    def tokens(self) -> Rows:
+        """How many ids each item has, of both texts where it is a pair: all are read, prompts too."""
+        return self.ids.lengths.reshape(2, -1).sum(0) if self.pairs else self.ids.lengths
 
     @property
     def counts(self) -> Rows:

@@ -74,9 +74,9 @@ def test_reinforce_plus_plus_whitens_over_all_groups(tmp_path):
     assert sorted(row["pass_rate"] for row in result.rows("examples_group")) == [0.0, 0.5, 0.5, 1.0]
 
 
-@pytest.mark.parametrize(("correct", "factor"), [(3, 0.5), (5, 0.7), (8, 1.0), (1, 0.5), (9, 1.0)])
+@pytest.mark.parametrize(("correct", "factor"), [(6, 0.5), (11, 0.75), (16, 1.0), (10, 0.7), (2, 0.5), (18, 1.0)])
 def test_adpo_scales_the_advantages_of_what_is_seldom_solved_down(tmp_path, correct, factor):
-    rewards = [1] * correct + [0] * (10 - correct)
+    rewards = [1] * correct + [0] * (20 - correct)
     plain = filtered(tmp_path / "plain", [GroupAdvantages(kind="dr_grpo")], *group(rewards))
     scaled = filtered(tmp_path / "scaled", [GroupAdvantages(kind="dr_grpo", adpo=True)], *group(rewards))
     assert in_order(scaled) == pytest.approx([factor * a for a in in_order(plain)], abs=1e-12)

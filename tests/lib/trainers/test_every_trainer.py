@@ -14,7 +14,9 @@ from lib.heads import load_with_head
 from lib.protocols import Machine, Trainer
 from lib.records import EXAMPLES
 from lib.strategy import Strategy, in_module, load
-from tests.lib.trainers.examples import table
+from lib.trainers.pair_value import PairValue
+from lib.trainers.reward import Reward
+from tests.lib.trainers.examples import ROWS, table
 
 FILES = sorted(path.stem for path in Path(trainers.__file__).parent.glob("*.py"))
 CLASSES = [found for stem in FILES if (found := in_module(f"lib.trainers.{stem}", "train"))]
@@ -60,6 +62,12 @@ def test_the_folder_s_trainers_are_found() -> None:
     assert {cls.__name__ for cls in CLASSES} >= {"Sft", "PlainSft", "Dpo", "Kto", "Nft", "PolicyGradient", "StepValue", "Reward"}
     assert set(MORE) <= {cls.__name__ for cls in CLASSES}
     assert all(isinstance(trainer, Trainer) for trainer in TRIED)
+
+
+@pytest.mark.parametrize("trainer", [PairValue, Reward])
+def test_models_that_value_pairs_are_charged_for_all_that_they_read_of_both_sides(train: Run, tmp_path: Path, trainer: Any) -> None:
+    figures = train(trainer(steps=1, batch_size=4), tmp_path / "out")
+    assert figures["tokens_trained"] == sum(len(prompt) + len(completion) for _, prompt, completion, _ in ROWS)
 
 
 @pytest.mark.parametrize("trainer", TRIED, ids=named)
