@@ -41,7 +41,7 @@ some would be taken for the method's. 300 problems of validation and of test, 60
 OWN = {"sec": {"controllers.0.count": 500}, "uniform_curriculum": {"controllers.0.count": 500}}
 """Recipe → its own settings: a curriculum chooses half of the problems, or there would be nothing to choose."""
 MOST_STEPS = 300
-"""Steps of a training, where a recipe has more, so that seventeen recipes over three seeds take hours and not a day."""
+"""Steps of a training, where a recipe has more, so that twenty-one recipes over three seeds take hours and not a day."""
 QUICK = ["--count", "40", "--held-out", "12", "--warm-steps", "300"]
 
 

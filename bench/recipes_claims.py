@@ -92,7 +92,7 @@ CLAIMS = (
     ),
     Claim(
         "Balancing exploration keeps variety longer than a fixed temperature",
-        "Zeng et al. 2024 (B-STaR)",
+        "Zeng et al. 2024 (B-STaR); here without its reward model, so that the score balances variety alone",
         (more("b_star", "rft_online", "distinct_correct"), more("b_star", "rft_online", "pass_at_8")),
     ),
     Claim(

@@ -99,8 +99,9 @@ def digests(home: Home, campaign: str) -> dict[str, list[str]]:
 def executed(home: Home) -> list[str]:
     """The labels of every job that was really done in a home, in order of publication.
 
-    What was measured is written before the record that publishes it: a job killed between the two was not done.
+    What was measured is written before the record that publishes it: a job killed between the two was not done. One whose
+    record was damaged, and has been set aside, was.
     """
-    records = [path for path in (home.store / "by-key").glob("*/*.json") if path.stem.isdigit()]
-    stats = sorted((path.with_suffix(".stats.json") for path in records), key=lambda p: p.stat().st_mtime_ns)
+    published = [path for kind in ("json", "lost") for path in (home.store / "by-key").glob(f"*/*.{kind}") if path.stem.isdigit()]
+    stats = sorted({path.with_suffix(".stats.json") for path in published}, key=lambda p: p.stat().st_mtime_ns)
     return [json.loads(path.read_text())["label"] for path in stats]
