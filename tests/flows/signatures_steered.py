@@ -30,7 +30,7 @@ SETTINGS = {
         "--set",
         "controllers.0.probe_problems=40",
     ],
-    "frontier": ["--set", "controllers.0.low=0.01"],
+    "frontier": ["--set", "controllers.0.low=0.01", "--set", "controllers.0.n=64", "--set", "sampler.n=64"],
     "sec": ["--set", "controllers.0.count=40"],
     "uniform_curriculum": ["--set", "controllers.0.count=40"],
 }
