@@ -205,7 +205,7 @@ def notes(asked: Comparison, courses: Sequence[Course], at: Rounds, failed: Mapp
             f"at the last round that fits, with the model that it had accepted by then: {where}."
         ]
     if nothing := [short for short, rounds in reached.items() if rounds == [0]]:
-        said.append(f"Not one round fits of {listed(nothing)}: what stands there is the base model.")
+        said.append(f"Of {listed(nothing)} not one round fits: what stands there is the base model.")
     said.append(_begin(courses))
     if len(asked.seeds) == 1:
         said.append("There is one seed, so seeds were not varied: the intervals are over problems alone.")

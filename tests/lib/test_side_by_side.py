@@ -119,10 +119,10 @@ def test_without_a_budget_all_are_compared_at_the_last_round_that_all_reached():
 def test_a_budget_for_not_even_one_round_is_said():
     facts = found(asked := comparison(budget_tokens=10), courses(asked), {})
     assert {row["round"] for row in facts["campaigns"]} == {0}
-    assert facts["notes"][1] == "Not one round fits of good and poor: what stands there is the base model."
+    assert facts["notes"][1] == "Of good and poor not one round fits: what stands there is the base model."
     assert {row["verdict"] for row in facts["differences"]} == {"level"}
     facts = found(asked := comparison(budget_tokens=5000), courses(asked), {})
-    assert facts["notes"][1] == "Not one round fits of good: what stands there is the base model."
+    assert facts["notes"][1] == "Of good not one round fits: what stands there is the base model."
 
 
 def test_the_model_that_a_gate_rejected_is_not_what_a_campaign_stands_with():
