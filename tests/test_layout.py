@@ -136,7 +136,7 @@ for module in {modules!r}:
     assert fresh.stdout == ""
 
 
-@pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout")
+@pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="needs git, and a checkout of it")
 def test_git_ignores_what_runs_make_and_nothing_of_ours() -> None:
     paths = ["lib/records.py", "data/README.md", "bench/sample.py", "data/mlflow.db", "build/coverage"]
     ignored = subprocess.run(["git", "check-ignore", *paths], cwd=ROOT, capture_output=True, text=True, check=False)

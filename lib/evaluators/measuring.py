@@ -26,7 +26,7 @@ class Measuring(Strategy):
 
     @property
     def metrics(self) -> frozenset[str]:
-        """The metrics with a value per problem, such as a gate can read."""
+        """The metrics that are means of a value per problem, such as a gate can read; a ratio of sums is none."""
         return frozenset(self.named(metric) for metric in self._per_problem())
 
     def named(self, metric: str) -> str:

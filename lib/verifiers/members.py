@@ -40,6 +40,19 @@ def score_of(said: scores.Row) -> float:
     return float(said["score"]) if said["score"] is not None else float(said["outcome"] == "correct")
 
 
+def unit_of(members: Sequence[Any]) -> str:
+    """What is judged together: a group where a member looks at one, else a completion."""
+    return "group" if any(getattr(member, "unit", "") == "group" for member in members) else "completion"
+
+
+def left_open(said: scores.Row | None) -> str:
+    """Why a member's word decides and scores nothing; empty where it does."""
+    if said is None:
+        return "says nothing"
+    is_open = said["outcome"] == "undecided" or (said["outcome"] is None and said["score"] is None)
+    return f"is undecided: {said['reason']}" if is_open else ""
+
+
 def together(members: Sequence[Any], tables: Tables, engines: Mapping[str, Engine]) -> dict[str, Said]:
     """completion_id → what those members say that say anything of it; a completion that none speaks of is undecided."""
     each = [whole(member, tables, engines) for member in members]
@@ -48,7 +61,7 @@ def together(members: Sequence[Any], tables: Tables, engines: Mapping[str, Engin
 
 
 def _together(said: Sequence[scores.Row]) -> Said:
-    unsure = [one for one in said if one["outcome"] == "undecided" or (one["outcome"] is None and one["score"] is None)]
+    unsure = [one for one in said if left_open(one)]
     if unsure or not said:
         return Said("undecided", None, unsure[0]["reason"] if unsure else "no verifier speaks of it")
     outcomes = {one["outcome"] for one in said} - {None}

@@ -25,7 +25,7 @@ from lib.errors import UnknownName, UserError
 from lib.protocols import Engine, Tables
 from lib.strategy import AnyStrategy, Strategy
 from lib.verifiers import scores
-from lib.verifiers.members import member_name, score_of, whole
+from lib.verifiers.members import left_open, member_name, score_of, unit_of, whole
 
 
 class Mix(Strategy):
@@ -69,8 +69,8 @@ class Mix(Strategy):
 
     @property
     def unit(self) -> str:
-        """A group where a member looks at one."""
-        return "group" if any(getattr(member, "unit", "") == "group" for member in (*self.of, *self.gates)) else "completion"
+        """What is judged together."""
+        return unit_of((*self.of, *self.gates))
 
     def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
         gates, members = ([whole(member, tables, engines) for member in group] for group in (self.gates, self.of))
@@ -91,8 +91,7 @@ class Mix(Strategy):
         if shut:
             return self._verdict(row, self.gated, f"{shut[0]} is wrong", named)
         for name, said in named.items():
-            if said is None or said["outcome"] == "undecided" or (said["outcome"] is None and said["score"] is None):
-                why = "says nothing" if said is None else f"is undecided: {said['reason']}"
+            if why := left_open(said):
                 return scores.verdict(row, self.name, None, f"{name} {why}")
         found = [score_of(said) for said in members if said is not None]
         weights = self.weights or (1.0,) * len(found)

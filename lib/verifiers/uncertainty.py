@@ -5,10 +5,10 @@
 
 p_t in [0, 1] is member t's score: its chance that the completion is right, or 1 and 0 where it says correct and wrong. `bald` is
 what one member's word tells of which member was asked, in nats: 0 where all say the same, however unsure each is, and at most
-ln 2. The members are an ensemble (several judges, roles or value models); passes of one model with its dropout on are left out,
+ln 2. The members are an ensemble (judges, value models, one role at several checkpoints); passes of one model with its dropout on are left out,
 for the models here are asked without.
 
-Has no outcome, so it rejects nothing; a filter drops by the score, or weighs by 1 - u. Cannot catch what all members get wrong
+Has no outcome, so it rejects nothing; a filter can drop by the score (`Keep`). Cannot catch what all members get wrong
 together. Undecided: where any member is undecided or says nothing of the completion.
 """
 
@@ -25,7 +25,7 @@ from lib.errors import UserError
 from lib.protocols import Engine, Tables
 from lib.strategy import AnyStrategy, Strategy
 from lib.verifiers import scores
-from lib.verifiers.members import member_name, score_of, whole
+from lib.verifiers.members import left_open, member_name, score_of, unit_of, whole
 
 
 class Uncertainty(Strategy):
@@ -46,8 +46,8 @@ class Uncertainty(Strategy):
 
     @property
     def unit(self) -> str:
-        """A group where a member looks at one."""
-        return "group" if any(getattr(member, "unit", "") == "group" for member in self.of) else "completion"
+        """What is judged together."""
+        return unit_of(self.of)
 
     def verify(self, tables: Tables, engines: Mapping[str, Engine]) -> pa.Table:
         """Raises UserError where a member's score is no chance."""
@@ -61,9 +61,8 @@ class Uncertainty(Strategy):
     def _verdict(self, row: scores.Row, members: Sequence[scores.Row | None]) -> scores.Row:
         chances = []
         for member, said in zip(self.of, members, strict=True):
-            if said is None or said["outcome"] == "undecided" or (said["outcome"] is None and said["score"] is None):
-                why = "says nothing" if said is None else f"is undecided: {said['reason']}"
-                return scores.verdict(row, self.name, None, f"{member_name(member)} {why}")
+            if said is None or left_open(said):
+                return scores.verdict(row, self.name, None, f"{member_name(member)} {left_open(said)}")
             chances.append(score_of(said))
         if outside := [chance for chance in chances if not 0 <= chance <= 1]:
             raise UserError(f"{self.name}: a score of {outside[0]:g} is no chance; give it verifiers whose scores lie in [0, 1]")
