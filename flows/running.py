@@ -66,15 +66,14 @@ def running(home: Home, *, at_work: bool = True) -> Iterator[None]:
     time_limits()  # a mistake in it is told before anything starts
     if at_work:
         start_server()  # imports what the stages need while the Prefect server starts
-    heard = [
-        one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN
-    ]  # as nohup has it
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = [one for one in ends if signal.getsignal(one) is not signal.SIG_IGN]  # as nohup has it
     with insisted(heard, None if at_work else _tell) as interrupts:
         try:
             with prefect_server(home) as url, watched(url):
                 yield
         except (KeyboardInterrupt, Exception) as error:
-            if isinstance(error, RoundhouseError) or not interrupts.came:
+            if isinstance(error, RoundhouseError) or not (interrupts.came or isinstance(error, KeyboardInterrupt)):
                 raise
             terminal.errors.print("roundhouse: stopped; the same command continues", markup=False)
             raise SystemExit(130) from None
