@@ -5,8 +5,8 @@
 
 p_t in [0, 1] is member t's score: its chance that the completion is right, or 1 and 0 where it says correct and wrong. `bald` is
 what one member's word tells of which member was asked, in nats: 0 where all say the same, however unsure each is, and at most
-ln 2. The members are an ensemble (judges, value models, one role at several checkpoints); passes of one model with its dropout on are left out,
-for the models here are asked without.
+ln 2. The members are an ensemble (judges, value models, one role at several checkpoints); passes of one model with its dropout
+on are left out, for the models here are asked without.
 
 Has no outcome, so it rejects nothing; a filter can drop by the score (`Keep`). Cannot catch what all members get wrong
 together. Undecided: where any member is undecided or says nothing of the completion.
